@@ -1,0 +1,273 @@
+"""A trained model on disk: safetensors and JSON, hashed, no pickle.
+
+A bundle is a folder::
+
+    manifest.json                          what it is, and size and SHA-256 of every other file
+    docs/README.md                         the model card
+    mrn/fold_0.encoder.safetensors ...     RES of one fold, stored in half precision
+    mrn/fold_0.head.safetensors ...        its classification head, alone: all that cached tokens
+    need segmenter_qsm/ segmenter_nm/           nnU-Nets in the form MRNLib.segmentation reads
+
+The identity of a bundle is the SHA-256 of its manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from MRNLib.anatomy import ROI_NAMES
+from MRNLib.errors import BundleError
+from MRNLib.models.config import MrnConfig
+from MRNLib.models.heads import HEAD_PREFIX
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from MRNLib.models.mrn import Mrn
+
+FORMAT: Final = "mrn-bundle-1"
+HEAD_TENSORS = {
+    f"{HEAD_PREFIX}hidden.weight": 2,
+    f"{HEAD_PREFIX}hidden.bias": 1,
+    f"{HEAD_PREFIX}output.weight": 2,
+    f"{HEAD_PREFIX}output.bias": 1,
+}
+INSTALLED = Path(__file__).parent / "bundles"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoredFile(_Strict):
+    """Size in bytes and SHA-256 of one file of the bundle."""
+
+    size: int
+    sha256: str
+
+
+class CalibrationSettings(_Strict):
+    """How a fold's logits become a probability, and where the bundle abstains.
+
+    The temperature divides the logits (Guo et al. 2017). A probability strictly between the two
+    limits is reported as undecided.
+    """
+
+    temperature: float = Field(gt=0)
+    abstain_low: float = Field(ge=0, le=0.5)
+    abstain_high: float = Field(ge=0.5, le=1)
+    source: str
+
+
+class SegmenterEntry(_Strict):
+    """A segmenter's folder in the bundle, and the volumes it looks at, in order."""
+
+    folder: str
+    channels: tuple[Literal["QSM", "NM", "T1"], ...]
+
+
+class Manifest(_Strict):
+    """``manifest.json``."""
+
+    format: Literal["mrn-bundle-1"]
+    name: str
+    version: str
+    trained_on: Literal["phantom", "human"]
+    summary: str
+    model: MrnConfig
+    folds: tuple[int, ...]
+    margin_mm: float
+    margin_slices: int
+    # Native crop shape [slices, height, width] that an absent ROI is given (training median).
+    absent_roi_shapes: dict[str, tuple[int, int, int]]
+    calibration: CalibrationSettings
+    segmenters: dict[Literal["QSM", "NM"], SegmenterEntry]
+    files: dict[str, StoredFile]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Manifest:
+        missing = [roi for roi in ROI_NAMES if roi not in self.absent_roi_shapes]
+        if missing:
+            raise ValueError(f"no shape for an absent {', '.join(missing)}")
+        if not self.folds or len(set(self.folds)) != len(self.folds):
+            raise ValueError("there has to be a fold, and none twice")
+        for fold in self.folds:
+            for name in (encoder_file(fold), head_file(fold)):
+                if name not in self.files:
+                    raise ValueError(f"fold {fold} is listed without its file {name}")
+        return self
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle; files are read, and checked against the manifest, when they are used."""
+
+    folder: Path
+    manifest: Manifest
+    sha256: str
+
+    @property
+    def identity(self) -> str:
+        """Name, version and the start of the hash, for people."""
+        return f"{self.manifest.name} {self.manifest.version} ({self.sha256[:12]})"
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file, after its size and hash were checked."""
+        path = self.folder / name
+        stored = self.manifest.files.get(name)
+        if stored is None:
+            raise BundleError(f"The manifest does not list {name}.", file=self.folder)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise _damaged(path, f"The file cannot be read ({error.strerror}).") from error
+        if len(data) != stored.size or hashlib.sha256(data).hexdigest() != stored.sha256:
+            raise _damaged(
+                path, "The file is not the one its manifest describes (SHA-256 differs)."
+            )
+        return data
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The finite float32 tensors of one safetensors file."""
+        import safetensors
+        import safetensors.torch
+
+        try:
+            state = safetensors.torch.load(self.read(name))
+        except safetensors.SafetensorError as error:
+            raise _damaged(self.folder / name, "This is not a safetensors file.") from error
+        for key, tensor in state.items():
+            if not tensor.isfinite().all():
+                raise _damaged(self.folder / name, f"Tensor {key} holds NaN or infinity.")
+        return {key: tensor.float() for key, tensor in state.items()}
+
+    def head(self, fold: int) -> dict[str, Tensor]:
+        """The classification head of one fold; needs torch alone."""
+        name = head_file(self._checked(fold))
+        state = self.tensors(name)
+        if {key: tensor.ndim for key, tensor in state.items()} != HEAD_TENSORS or not (
+            state[f"{HEAD_PREFIX}hidden.weight"].shape[0]
+            == state[f"{HEAD_PREFIX}hidden.bias"].shape[0]
+            == state[f"{HEAD_PREFIX}output.weight"].shape[1]
+        ):
+            raise _damaged(self.folder / name, "The tensors are no classification head.")
+        return state
+
+    def encoder(self, fold: int) -> Mrn:
+        """One fold's MRN in inference form (no DPT, no projector), in eval mode on the CPU."""
+        from MRNLib.models.mrn import build
+
+        name = encoder_file(self._checked(fold))
+        model = build(self.manifest.model.for_inference(), pretrained=False)
+        state = self.tensors(name) | self.head(fold)
+        expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+        found = {key: tuple(value.shape) for key, value in state.items()}
+        if expected != found:
+            wrong = sorted(
+                k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)
+            )
+            raise _damaged(
+                self.folder / name,
+                f"{len(wrong)} tensors do not fit the model, the first is {wrong[0]}.",
+            )
+        model.load_state_dict(state)
+        return model.eval()
+
+    def encoder_sha256(self, fold: int) -> str:
+        """Hash of one fold's encoder weights, as the manifest states it: part of the cache key."""
+        return self.manifest.files[encoder_file(self._checked(fold))].sha256
+
+    def segmenter_folder(self, modality: Literal["QSM", "NM"]) -> Path:
+        """Folder of the segmenter of ``modality``, all its files checked."""
+        name = self._segmenter(modality).folder
+        for file in self.manifest.files:
+            if file.startswith(name + "/"):
+                self.read(file)
+        return self.folder / name
+
+    def segmenter_sha256(self, modality: Literal["QSM", "NM"]) -> str:
+        """One hash over all files of a segmenter: part of the mask cache's key."""
+        prefix = self._segmenter(modality).folder + "/"
+        parts = {k: v.sha256 for k, v in self.manifest.files.items() if k.startswith(prefix)}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def segmenter_channels(self, modality: Literal["QSM", "NM"]) -> tuple[str, ...]:
+        """Which volumes a segmenter looks at, such as ``("QSM", "T1")``."""
+        return self._segmenter(modality).channels
+
+    def _segmenter(self, modality: Literal["QSM", "NM"]) -> SegmenterEntry:
+        if modality not in self.manifest.segmenters:
+            raise BundleError(
+                f"The bundle has no segmenter for {modality}.",
+                file=self.folder,
+                remedy=f"give a {modality} mask, or use another bundle",
+            )
+        return self.manifest.segmenters[modality]
+
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return self.read("docs/README.md").decode()
+
+    def _checked(self, fold: int) -> int:
+        if fold not in self.manifest.folds:
+            raise BundleError(
+                f"There is no fold {fold}.",
+                file=self.folder,
+                expected=f"one of {', '.join(map(str, self.manifest.folds))}",
+            )
+        return fold
+
+
+def encoder_file(fold: int) -> str:
+    """Path of a fold's encoder inside the bundle."""
+    return f"mrn/fold_{fold}.encoder.safetensors"
+
+
+def head_file(fold: int) -> str:
+    """Path of a fold's classification head inside the bundle."""
+    return f"mrn/fold_{fold}.head.safetensors"
+
+
+def installed_bundles() -> list[str]:
+    """Names of the bundles that come with the library."""
+    return sorted(path.parent.name for path in INSTALLED.glob("*/manifest.json"))
+
+
+def open_bundle(name_or_folder: str | Path) -> Bundle:
+    """Opens an installed bundle by name, or any bundle by its folder.
+
+    Raises:
+        BundleError: Nothing there, or the manifest is not a valid one.
+    """
+    folder = Path(name_or_folder)
+    if not folder.is_dir() and str(name_or_folder) in installed_bundles():
+        folder = INSTALLED / str(name_or_folder)
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise BundleError(
+            "This is not a model bundle: there is no manifest.json.",
+            file=folder,
+            expected="a bundle folder, or one of: " + ", ".join(installed_bundles() or ["(none)"]),
+        )
+    data = path.read_bytes()
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise _damaged(path, f"The manifest is not valid: {where}: {first['msg']}.") from error
+    return Bundle(folder, manifest, hashlib.sha256(data).hexdigest())
+
+
+def _damaged(path: Path, found: str) -> BundleError:
+    return BundleError(
+        found,
+        file=path,
+        remedy="The bundle is damaged or was changed. Install it again; nothing was run with it.",
+    )

@@ -1,0 +1,65 @@
+"""What was computed before, kept by content: ROI tokens and masks of earlier runs.
+
+An entry's key is a hash of everything that went into it (voxels, weights, preprocessing,
+precision), so an entry is never stale. The folder holds data derived from a patient; who sets it
+decides how long it stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MRNLib.writing import replaced
+
+
+def content_key(*parts: Any) -> str:
+    """SHA-256 over arrays (dtype, shape and values) and JSON values, in order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+        else:
+            digest.update(json.dumps(part, sort_keys=True).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+class ArrayCache:
+    """Arrays by key: in memory, and in ``folder`` as ``.npy`` files when one is given."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._memory: dict[str, NDArray[Any]] = {}
+
+    def get(self, key: str) -> NDArray[Any] | None:
+        """The array kept under ``key``, or None; an unreadable file counts as none."""
+        if key in self._memory:
+            return self._memory[key]
+        path = self._path(key)
+        if path is None or not path.is_file():
+            return None
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        self._memory[key] = array
+        return array
+
+    def put(self, key: str, array: NDArray[Any]) -> None:
+        """Keeps ``array``; on disk it is written whole or not at all."""
+        self._memory[key] = array
+        path = self._path(key)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replaced(path) as partial, partial.open("wb") as stream:
+                np.save(stream, array, allow_pickle=False)
+
+    def _path(self, key: str) -> Path | None:
+        return None if self.folder is None else self.folder / key[:2] / f"{key}.npy"

@@ -1,0 +1,160 @@
+"""The model card of a bundle trained on digital patients: figures from records, then the words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from MRNLib.anatomy import NOT_ATYPICAL, NOTICE, NUCLEI, SIDES
+from MRNLib.bundle import Bundle, Manifest
+from MRNLib.evaluation import fold_mean
+from MRNLib.metrics import classification_metrics, with_interval
+
+Figure = tuple[float, float, float]
+Record = dict[str, Any]
+
+
+def cross_validated_scores(features: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Logistic regression's probability for each patient, from folds without that patient."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+    folds = StratifiedKFold(5, shuffle=True, random_state=1)
+    return cross_val_predict(model, features, labels, cv=folds, method="predict_proba")[:, 1]
+
+
+def classification_rows(bundle: Bundle, records: Sequence[Record]) -> dict[str, dict[str, Figure]]:
+    """Figures with intervals, by system and measure.
+
+    Systems: MRN with boxes from true masks, MRN with boxes from the bundle's own masks, the two
+    oracles on the same patients, and the two leakage controls.
+    """
+    labels = np.array([record["pd"] for record in records])
+    temperature = bundle.manifest.calibration.temperature
+    outlined = [record for record in records if "margins_predicted" in record]
+    outlined_labels = np.array([record["pd"] for record in outlined])
+    measured = classification_metrics()
+    rows: dict[str, dict[str, Figure]] = {}
+    if outlined:
+        rows[f"MRN, boxes from its own masks (n={len(outlined)})"] = _all(
+            measured, outlined_labels, fold_mean(outlined, "margins_predicted", temperature)
+        )
+    rows[f"MRN, boxes from true masks, an upper bound (n={len(records)})"] = _all(
+        measured, labels, fold_mean(records, "margins", temperature)
+    )
+    auc = {"auc": measured["auc"]}
+    features = np.array([list(record["measurements"].values()) for record in records])
+    rows["Image oracle, cross-validated"] = _all(
+        measured, labels, cross_validated_scores(features, labels)
+    )
+    rows["Latent oracle"] = _all(measured, labels, _latent(records))
+    rows["Leakage: MRN on crops with the nuclei blanked"] = _all(
+        auc, labels, fold_mean(records, "margins_blanked", temperature)
+    )
+    if outlined:
+        sizes = np.array([list(record["volumes"].values()) for record in outlined])
+        rows["Leakage: volumes of predicted masks, cross-validated"] = _all(
+            auc, outlined_labels, cross_validated_scores(sizes, outlined_labels)
+        )
+    return rows
+
+
+def _all(metrics: Any, labels: NDArray[Any], scores: NDArray[Any]) -> dict[str, Figure]:
+    return {name: with_interval(metric, labels, scores) for name, metric in metrics.items()}
+
+
+def _latent(records: Sequence[Record]) -> NDArray[np.float64]:
+    from MRNLib.phantom import latent_oracle, sample_truth
+
+    truths = [sample_truth(record["seed"]) for record in records]
+    return np.asarray(latent_oracle(truths), float)
+
+
+def dice_rows(records: Sequence[Record]) -> dict[str, Figure]:
+    """Mean Dice per nucleus (both sides) with a bootstrap interval over patients."""
+    outlined = [record["dice"] for record in records if "dice" in record]
+    rng = np.random.default_rng(0)
+    rows: dict[str, Figure] = {}
+    for item in NUCLEI:
+        values = np.array([[row[f"{item.key} {s}"] for s in SIDES] for row in outlined]).mean(
+            axis=1
+        )
+        draws = rng.choice(values, (1000, len(values))).mean(axis=1)
+        low, high = np.percentile(draws, [2.5, 97.5])
+        rows[item.key] = (float(values.mean()), float(low), float(high))
+    return rows
+
+
+def card(bundle: Bundle, records: Sequence[Record], command: str) -> str:
+    """The model card, Markdown."""
+    manifest = bundle.manifest
+    rows = classification_rows(bundle, records)
+    names = list(next(iter(rows.values())))
+    lines = [
+        f"# {manifest.name} {manifest.version}",
+        "",
+        f"**{NOTICE}** {NOT_ATYPICAL}",
+        "",
+        manifest.summary,
+        "",
+        f"- Trained on: **{manifest.trained_on}**. On an input that is not marked as a phantom the "
+        "decision is `none (demonstration model)`: its number has no meaning for a patient."
+        if manifest.trained_on == "phantom"
+        else f"- Trained on: **{manifest.trained_on}**.",
+        f"- Method: MRN (arXiv 2509.17566), {len(manifest.folds)} folds averaged, "
+        f"{_size(manifest)}; nuclei by two nnU-Net v2 models.",
+        f"- Calibration: temperature {manifest.calibration.temperature:.2f}; undecided between "
+        f"{manifest.calibration.abstain_low:.2f} and {manifest.calibration.abstain_high:.2f}; "
+        f"{manifest.calibration.source}.",
+        "- A probability here assumes that half of all patients have Parkinson's disease.",
+        "",
+        f"## Classification on {len(records)} held-out phantoms",
+        "",
+        "95 % bootstrap intervals over patients in brackets; accuracy, F1, sensitivity and "
+        "specificity at .5.",
+        "",
+        "| | " + " | ".join(_title(name) for name in names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for system, figures in rows.items():
+        cells = [_text(figures[name]) if name in figures else "" for name in names]
+        lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    outlined = sum("dice" in record for record in records)
+    if outlined:
+        lines += [
+            "",
+            f"## Segmentation on {outlined} of them",
+            "",
+            "| nucleus | Dice |",
+            "|---|---|",
+        ]
+        overlap = dice_rows(records)
+        lines += [f"| {key} | {_text(figure)} |" for key, figure in overlap.items()]
+        mean = np.mean([value for value, _, _ in overlap.values()])
+        lines.append(f"| mean | {mean:.3f} |")
+    lines += ["", f"Made by `{command}`.", ""]
+    return "\n".join(lines)
+
+
+def _size(manifest: Manifest) -> str:
+    """The network in half a sentence."""
+    model = manifest.model
+    return (
+        f"width {model.backbone.embed_dim}, {model.ffa_blocks} FFA and {model.sfa_blocks} SFA "
+        f"blocks, ROIs at {model.preprocess.roi_size} pixels"
+    )
+
+
+def _title(name: str) -> str:
+    return name.upper() if name in ("auc", "f1", "ece") else name.capitalize()
+
+
+def _text(figure: Figure) -> str:
+    value, low, high = figure
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,244 @@
+"""Where patients' files are: a cohort in the challenge's folder layout, its diagnoses, its folds.
+
+Layout: ``<folder>/<identifier>/{NM,QSM,T1}.nii.gz`` and ``{NM,QSM}_mask.nii.gz`` (``.nii``,
+``.nrrd`` and ``.mha`` too), with the diagnoses in a table such as ``<folder>/labels.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from MRNLib.errors import InputError
+
+DIAGNOSES = ("HC", "PD")
+LABELS_FILE = "labels.csv"
+FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
+IDENTIFIER_COLUMNS = (
+    "id",
+    "identifier",
+    "case",
+    "case_id",
+    "subject",
+    "subject_id",
+    "patient",
+    "patient_id",
+    "name",
+)
+DIAGNOSIS_COLUMNS = ("diagnosis", "label", "pd", "group", "class", "pd_label", "target")
+DIAGNOSIS_WORDS = {
+    "HC": ("0", "0.0", "hc", "nc", "control", "healthy", "healthy control"),
+    "PD": ("1", "1.0", "pd", "parkinson", "parkinson's disease", "patient"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where a patient's files are.
+
+    Attributes:
+        identifier: The patient's name in tables and folders.
+        qsm: Susceptibility map.
+        nm: Neuromelanin image.
+        t1: T1 image, if there is one.
+        qsm_mask: Labels 0-16, if there is one.
+        nm_mask: Labels 0-2, if there is one.
+        diagnosis: ``HC``, ``PD``, or None when unknown.
+    """
+
+    identifier: str
+    qsm: Path
+    nm: Path
+    t1: Path | None = None
+    qsm_mask: Path | None = None
+    nm_mask: Path | None = None
+    diagnosis: str | None = None
+
+
+def _named(folder: Path, name: str) -> Path | None:
+    """The file ``name`` in one of the formats, None if there is none; two are refused."""
+    found = [folder / f"{name}{ending}" for ending in FORMATS]
+    found = [path for path in found if path.is_file()]
+    if len(found) > 1:
+        raise InputError(
+            f"{name} is there {len(found)} times: {', '.join(path.name for path in found)}",
+            file=folder,
+            expected=f"one {name} file",
+            remedy="remove the others",
+        )
+    return found[0] if found else None
+
+
+def find_case(folder: str | Path, diagnosis: str | None = None) -> Case:
+    """The patient in one folder of the challenge's layout.
+
+    Raises:
+        InputError: The QSM or NM file is missing, or a file is there in two formats.
+    """
+    folder = Path(folder)
+    paths = {name: _named(folder, name) for name in ("QSM", "NM", "T1", "QSM_mask", "NM_mask")}
+    qsm, nm = paths["QSM"], paths["NM"]
+    if qsm is None or nm is None:
+        missing = " and ".join(name for name in ("QSM", "NM") if paths[name] is None)
+        raise InputError(
+            f"no {missing} file in the folder",
+            file=folder,
+            expected="QSM and NM as .nii.gz, .nii, .nrrd or .mha",
+            remedy="name the files QSM.nii.gz and NM.nii.gz",
+        )
+    return Case(folder.name, qsm, nm, paths["T1"], paths["QSM_mask"], paths["NM_mask"], diagnosis)
+
+
+def read_cohort(folder: str | Path, labels_csv: str | Path | None = None) -> list[Case]:
+    """All patients of a folder in the challenge's layout, sorted by identifier.
+
+    Args:
+        folder: Holds one folder for each patient; folders without any of the five files are passed
+            over.
+        labels_csv: Table of diagnoses; ``labels.csv`` in the folder if there is one. A patient it
+            does not name has diagnosis None.
+
+    Raises:
+        InputError: No patients, a patient without QSM or NM, or a table that cannot be understood.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError("there is no such folder", file=folder, remedy="check the path")
+    names = ("QSM", "NM", "QSM_mask", "NM_mask", "T1")
+    found = [
+        find_case(item)
+        for item in sorted(folder.iterdir())
+        if item.is_dir() and any(_named(item, name) for name in names)
+    ]
+    if not found:
+        raise InputError(
+            "the folder holds no patients",
+            file=folder,
+            expected="one folder for each patient with QSM.nii.gz and NM.nii.gz in it",
+            remedy="choose the folder above the patients' folders",
+        )
+    if labels_csv is None and (folder / LABELS_FILE).is_file():
+        labels_csv = folder / LABELS_FILE
+    if labels_csv is None:
+        return found
+    diagnoses = read_diagnoses(labels_csv)
+    if not any(case.identifier in diagnoses for case in found):
+        raise InputError(
+            f"the table names none of the {len(found)} patients in {folder}",
+            file=labels_csv,
+            expected=f"identifiers like {found[0].identifier}",
+            remedy="check that table and folder belong together",
+        )
+    return [replace(case, diagnosis=diagnoses.get(case.identifier)) for case in found]
+
+
+def read_diagnoses(path: str | Path) -> dict[str, str]:
+    """Identifier to ``HC`` or ``PD`` from a table with a header (comma, semicolon or tab).
+
+    Raises:
+        InputError: No such file, no column for either, a value that is neither, or a patient with
+            two diagnoses.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            "cannot be read as a table", file=path, expected="a UTF-8 text file"
+        ) from error
+    first = text.splitlines()[0] if text.strip() else ""
+    delimiter = max(",;\t", key=first.count)
+    rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
+    columns = (
+        {(name or "").strip().lower().replace(" ", "_"): name for name in rows[0]} if rows else {}
+    )
+    identifier = next((columns[name] for name in IDENTIFIER_COLUMNS if name in columns), None)
+    diagnosis = next((columns[name] for name in DIAGNOSIS_COLUMNS if name in columns), None)
+    if identifier is None or diagnosis is None:
+        raise InputError(
+            f"columns found: {', '.join(map(str, columns)) or 'none'}",
+            file=path,
+            expected="a header with an identifier (id, case, subject ...) and a diagnosis "
+            "(diagnosis, label, PD ...), and a row for each patient",
+            remedy="name the columns 'id' and 'diagnosis'",
+        )
+    return _diagnoses(rows, identifier, diagnosis, path)
+
+
+def _diagnoses(
+    rows: list[dict[str, str]], identifier: str, diagnosis: str, path: str | Path
+) -> dict[str, str]:
+    words = {word: name for name, spelled in DIAGNOSIS_WORDS.items() for word in spelled}
+    result: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        name, said = (row[identifier] or "").strip(), (row[diagnosis] or "").strip()
+        if not name and not said:
+            continue
+        known = words.get(said.lower())
+        if known is None or not name:
+            raise InputError(
+                f"row {number}: '{said}' for '{name}' is not a diagnosis",
+                file=path,
+                expected="0 or HC for healthy controls, 1 or PD for Parkinson's disease",
+                remedy="correct the row, or leave the patient out of the table",
+            )
+        if result.get(name, known) != known:
+            raise InputError(f"row {number}: '{name}' has two diagnoses", file=path)
+        result[name] = known
+    return result
+
+
+def folds(
+    cases: Sequence[Case], number: int = 5, seed: int = 1
+) -> list[tuple[list[Case], list[Case]]]:
+    """Stratified folds that depend only on the identifiers, the diagnoses and the seed.
+
+    Within each diagnosis patients are put in the order of SHA-256(``"<seed>:<identifier>"``) and
+    dealt to the folds in turn; PD starts where HC ended, so fold sizes differ by one at most. The
+    order of ``cases``, the platform and library versions do not matter.
+
+    Args:
+        cases: Patients with a diagnosis and different identifiers.
+        number: How many folds.
+        seed: Another seed, another split.
+
+    Returns:
+        For each fold the training and the held-out patients, both sorted by identifier.
+
+    Raises:
+        InputError: A patient without a diagnosis, the same identifier twice, or fewer patients of a
+            diagnosis than folds.
+    """
+    unknown = [case.identifier for case in cases if case.diagnosis not in DIAGNOSES]
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} patients have no diagnosis, e.g. {unknown[0]}",
+            expected="HC or PD for every patient",
+            remedy="complete the table of diagnoses",
+        )
+    if len({case.identifier for case in cases}) != len(cases):
+        raise InputError("two patients have the same identifier", remedy="rename one of them")
+    held_out: list[list[Case]] = [[] for _ in range(number)]
+    dealt = 0
+    for diagnosis in DIAGNOSES:
+        group = [case for case in cases if case.diagnosis == diagnosis]
+        if len(group) < number:
+            raise InputError(
+                f"{len(group)} patients with diagnosis {diagnosis} for {number} folds",
+                expected=f"at least {number}",
+                remedy="use fewer folds",
+            )
+        group.sort(key=lambda case: hashlib.sha256(f"{seed}:{case.identifier}".encode()).digest())
+        for case in group:
+            held_out[dealt % number].append(case)
+            dealt += 1
+    everyone = sorted(cases, key=lambda case: case.identifier)
+    return [
+        (
+            [case for case in everyone if case not in fold],
+            [case for case in everyone if case in fold],
+        )
+        for fold in held_out
+    ]

@@ -1,0 +1,1 @@
+"""The ``mrn`` command line: one file per group of commands."""

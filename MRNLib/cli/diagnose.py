@@ -1,0 +1,215 @@
+"""``mrn segment`` and ``mrn diagnose``: one examination."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from MRNLib.boxes import Box
+from MRNLib.cli.console import ProgressStyle, Talk
+from MRNLib.parameters import DEFAULT_BUNDLE, DEVICES, PRECISIONS, Parameters
+
+if TYPE_CHECKING:
+    from MRNLib.diagnosis import Diagnosis
+
+Qsm = Annotated[
+    Path, typer.Option(help="Susceptibility map (NIfTI, NRRD, MHA or a DICOM folder), ppb or ppm.")
+]
+Nm = Annotated[Path, typer.Option(help="Neuromelanin-sensitive volume.")]
+T1 = Annotated[
+    Path | None,
+    typer.Option(help="T1-weighted volume; used only if the bundle's segmenter was trained on it."),
+]
+QsmMask = Annotated[
+    Path | None, typer.Option(help="Mask of the 16 nuclei, used as it is instead of segmenting.")
+]
+NmMask = Annotated[Path | None, typer.Option(help="Mask of the NM substantia nigra, likewise.")]
+BundleName = Annotated[str, typer.Option(help="Installed bundle or bundle folder.")]
+Device = Annotated[str, typer.Option(help="One of " + ", ".join(DEVICES) + ".")]
+Out = Annotated[Path, typer.Option(help="Folder for the results; made if missing.")]
+Style = Annotated[ProgressStyle, typer.Option(help="A bar for people, JSON lines for programs.")]
+Name = Annotated[str | None, typer.Option(help="The case's name; by default from the file.")]
+CancelFile = Annotated[
+    Path | None, typer.Option(help="Stop cleanly as soon as this file exists.", hidden=True)
+]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Segment the whole volume, as nnUNetv2_predict does.")
+]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder that keeps tokens and masks between runs.")
+]
+SwapModalities = Annotated[
+    bool, typer.Option("--swap-modalities", help="The QSM and NM files have changed places.")
+]
+SwapSides = Annotated[
+    bool, typer.Option("--swap-sides", help="In the given masks odd labels are the left side.")
+]
+SplitMerged = Annotated[
+    bool,
+    typer.Option(
+        "--split-merged", help="The given masks merge left and right; split at the midline."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's commands."""
+    app.command(no_args_is_help=True)(segment)
+    app.command(no_args_is_help=True)(diagnose)
+
+
+def segment(
+    qsm: Qsm,
+    nm: Nm,
+    out: Out,
+    t1: T1 = None,
+    bundle: BundleName = DEFAULT_BUNDLE,
+    device: Device = "auto",
+    exact: Exact = False,
+    cache: Cache = None,
+    swap_modalities: SwapModalities = False,
+    name: Name = None,
+    progress: Style = ProgressStyle.bar,
+    cancel_file: CancelFile = None,
+) -> None:
+    """Outline the 16 nuclei in the QSM and the substantia nigra in the NM volume."""
+    from MRNLib.cases import Case
+    from MRNLib.diagnosis import Diagnoser
+
+    talk = Talk(progress)
+    parameters = Parameters(
+        bundle=bundle,
+        device=device,
+        exact_segmentation=exact,
+        cache=cache,
+        swap_modalities=swap_modalities,
+    )
+    case = Case(name or _stem(qsm), qsm=qsm, nm=nm, t1=t1)
+    with talk.progress(cancel_file) as report:
+        outlined = Diagnoser(parameters).outline(case, report)
+        files = outlined.write(out)
+    for text in outlined.warnings:
+        talk.warn(text)
+    talk.event("result", files={key: str(path) for key, path in files.items()})
+    talk.say("\n".join(f"{key}: {path}" for key, path in files.items()))
+
+
+def diagnose(
+    qsm: Qsm,
+    nm: Nm,
+    out: Out,
+    t1: T1 = None,
+    qsm_mask: QsmMask = None,
+    nm_mask: NmMask = None,
+    roi: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=i0:i1,j0:j1,k0:k1 replaces a ROI's box (voxels, ends excluded, LPS grid)."
+        ),
+    ] = None,
+    mask_roi: Annotated[
+        list[str] | None, typer.Option(help="Leave a ROI out: NM, QSM1, QSM2 or QSM3.")
+    ] = None,
+    bundle: BundleName = DEFAULT_BUNDLE,
+    folds: Annotated[str, typer.Option(help="Folds that vote, such as 0,2; all by default.")] = "",
+    margin: Annotated[
+        float | None, typer.Option(help="Margin of the boxes in mm; the bundle's by default.")
+    ] = None,
+    device: Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Encoder arithmetic: " + " or ".join(PRECISIONS) + ".")
+    ] = "fp32",
+    tta: Annotated[bool, typer.Option("--tta", help="Average in the left-right mirror.")] = False,
+    jitter: Annotated[bool, typer.Option(help="Also move the boxes by 1 and 2 voxels.")] = True,
+    exact: Exact = False,
+    cache: Cache = None,
+    swap_modalities: SwapModalities = False,
+    swap_sides: SwapSides = False,
+    split_merged: SplitMerged = False,
+    name: Name = None,
+    progress: Style = ProgressStyle.bar,
+    cancel_file: CancelFile = None,
+) -> None:
+    """Classify one examination, measure its robustness and write the report.
+
+    The folder given with --out receives diagnosis.json, report.html, biomarkers.csv, the masks and
+    the figures. Research use only. Not for clinical use.
+    """
+    from MRNLib.cases import Case
+    from MRNLib.diagnosis import Diagnoser
+
+    talk = Talk(progress)
+    parameters = Parameters(
+        bundle=bundle,
+        folds=parse_folds(folds),
+        margin_mm=margin,
+        device=device,
+        precision=precision,
+        tta=tta,
+        exact_segmentation=exact,
+        jitter=jitter,
+        boxes=parse_boxes(roi or []),
+        masked=tuple(mask_roi or ()),
+        cache=cache,
+        swap_modalities=swap_modalities,
+        swap_sides=swap_sides,
+        split_merged=split_merged,
+    )
+    case = Case(name or _stem(qsm), qsm=qsm, nm=nm, t1=t1, qsm_mask=qsm_mask, nm_mask=nm_mask)
+    with talk.progress(cancel_file) as report:
+        diagnosis = Diagnoser(parameters).diagnose(case, report)
+        files = diagnosis.write(out)
+    show(talk, diagnosis, files)
+
+
+def show(talk: Talk, diagnosis: Diagnosis, files: dict[str, Path]) -> None:
+    """The result on the terminal, or as one JSON line."""
+    from MRNLib.cli.tables import examination_table
+
+    examination = diagnosis.examination
+    for text in examination.warnings:
+        talk.warn(text)
+    talk.event(
+        "result",
+        probability_pd=examination.probability_pd,
+        decision=examination.decision,
+        headline=examination.headline,
+        files={key: str(path) for key, path in files.items()},
+    )
+    talk.show(examination_table(examination, str(files["report.html"])))
+
+
+def parse_folds(text: str) -> tuple[int, ...]:
+    """``"0,2"`` as ``(0, 2)``; empty text as no choice."""
+    from MRNLib.errors import InputError
+
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(
+            f"--folds {text!r} is not a list of fold numbers.", expected="0,1,2"
+        ) from error
+
+
+def parse_boxes(texts: list[str]) -> dict[str, Box]:
+    """``["NM=130:170,140:160,20:26"]`` as boxes by ROI name."""
+    from MRNLib.errors import InputError
+
+    boxes: dict[str, Box] = {}
+    for text in texts:
+        name, equals, box = text.partition("=")
+        if not equals:
+            raise InputError(
+                f"--roi {text!r} names no ROI.", expected="NAME=i0:i1,j0:j1,k0:k1, e.g. NM=..."
+            )
+        boxes[name.strip()] = Box.parse(box)
+    return boxes
+
+
+def _stem(path: Path) -> str:
+    """A case's name from its QSM file: the folder's name in the challenge's layout."""
+    stem = path.name.split(".")[0]
+    generic = stem.lower() in ("qsm", "")
+    return (path.resolve().parent.name if generic else stem) or "case"

@@ -1,0 +1,48 @@
+"""Running a typer program so that what a user can cause ends with its text alone."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, err
+from MRNLib.errors import Cancelled, MrnError
+
+
+def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
+    """Runs one command line; exit code 2 for unusable input, 130 after a cancel."""
+    try:
+        result = app(args=arguments, standalone_mode=False)
+    except Cancelled:
+        err.print("Cancelled.", markup=False)
+        return EXIT_CANCELLED
+    except MrnError as error:
+        err.print(str(error), style="red", markup=False)
+        return EXIT_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("Stopped.", markup=False)
+        return EXIT_CANCELLED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        err.print(f"{where}{error.strerror or error}", style="red", markup=False)
+        return EXIT_INPUT
+    except Exception as error:
+        # click's usage errors know how to show themselves; anything else is a defect and is raised.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", EXIT_INPUT))
+    return result if isinstance(result, int) else 0
+
+
+def run_script(command: Callable[..., Any]) -> None:
+    """Runs a script of one command and exits."""
+    warnings.simplefilter("ignore")
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    sys.exit(run_app(app))

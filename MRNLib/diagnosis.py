@@ -1,0 +1,269 @@
+"""One examination from files to result: the road that the command line and Slicer share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from MRNLib import biomarkers, robustness
+from MRNLib.anatomy import ROIS
+from MRNLib.bundle import Bundle, open_bundle
+from MRNLib.cache import ArrayCache
+from MRNLib.cases import Case, CaseImages, load_case
+from MRNLib.classifier import Classifier
+from MRNLib.encoding import choose_device
+from MRNLib.errors import InputError
+from MRNLib.examination import (
+    DEMONSTRATION,
+    NO_MEANING,
+    Calibration,
+    Decision,
+    Examination,
+    FoldResult,
+    RoiSummary,
+)
+from MRNLib.nuclei import BundleSegmenters, Outlines, outline
+from MRNLib.parameters import Parameters
+from MRNLib.progress import Progress, part, silent
+from MRNLib.provenance import provenance
+from MRNLib.quality import check_rois
+from MRNLib.readout import Readout, read_out
+from MRNLib.report import ReportImages
+from MRNLib.report import write as write_report
+from MRNLib.rois import Roi, boxes_from_masks
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The examination of one case, and the images it came from."""
+
+    examination: Examination
+    outlines: Outlines
+    report_images: ReportImages
+
+    def write(self, out: Path) -> dict[str, Path]:
+        """Writes report, JSON, CSV, figures and masks into ``out``.
+
+        Returns:
+            The files by name; ``report.html`` and ``diagnosis.json`` among them.
+        """
+        return write_report(self.examination, self.report_images, out) | self.outlines.write(out)
+
+
+class Diagnoser:
+    """Diagnoses cases with one bundle and one set of parameters.
+
+    Args:
+        parameters: Settings; or the name or folder of a bundle, all other settings at their
+            defaults.
+
+    Raises:
+        InputError: An unusable bundle, device or setting.
+    """
+
+    def __init__(self, parameters: Parameters | str | None = None) -> None:
+        if isinstance(parameters, str):
+            parameters = Parameters(bundle=parameters)
+        self.parameters = parameters or Parameters()
+        self.bundle: Bundle = open_bundle(self.parameters.bundle)
+        self.device = choose_device(self.parameters.device)
+        self._cache = ArrayCache(self.parameters.cache)
+
+    def outline(self, case: Case, progress: Progress = silent) -> Outlines:
+        """Reads and checks a case and completes its masks.
+
+        Raises:
+            InputError: An input that cannot be used; the text says which, and what to do.
+            Cancelled: From the progress callback.
+        """
+        progress(0.0, "Reading the volumes")
+        images = load_case(
+            case,
+            swap_modalities=self.parameters.swap_modalities,
+            swap_sides=self.parameters.swap_sides,
+            split_merged=self.parameters.split_merged,
+        )
+        segmenters = BundleSegmenters(
+            self.bundle,
+            self._cache,
+            device=self.device,
+            exact=self.parameters.exact_segmentation,
+        )
+        return outline(images, segmenters, part(progress, 0.05, 1.0))
+
+    def diagnose(self, case: Case, progress: Progress = silent) -> Diagnosis:
+        """Reads, outlines, crops, classifies and measures one case.
+
+        Raises:
+            InputError: An input that cannot be used; the text says which, and what to do.
+            Cancelled: From the progress callback.
+        """
+        outlines = self.outline(case, part(progress, 0.0, 0.7))
+        images = outlines.images
+        rois = self._rois(outlines)
+        self._require_midbrain(rois)
+        warnings = [*outlines.warnings, *check_rois(images, rois)]
+        boxes = {name: roi.box for name, roi in rois.items()}
+        shown = _report_images(outlines)
+        classifier = Classifier(
+            self.bundle, self.parameters, cache=self._cache, warn=warnings.append
+        )
+        readout = read_out(
+            classifier,
+            shown.qsm,
+            shown.nm,
+            boxes,
+            masked=self.parameters.masked,
+            jitter=self.parameters.jitter,
+            progress=part(progress, 0.7, 0.97),
+        )
+        progress(0.97, "Measuring the nuclei")
+        examination = self._assemble(case, images, shown, rois, classifier, readout, warnings)
+        examination = replace(examination, segmentation_notes=outlines.notes)
+        progress(1.0, "Done")
+        return Diagnosis(examination, outlines, shown)
+
+    def _rois(self, outlines: Outlines) -> dict[str, Roi]:
+        """The four ROIs from the masks, or where the user put them."""
+        reference = outlines.images.qsm.image
+        qsm_mask, nm_mask = (sitk.GetArrayViewFromImage(mask) for mask in outlines.masks)
+        spacing = reference.GetSpacing()
+        manifest = self.bundle.manifest
+        margin = self.parameters.margin_mm
+        rois = boxes_from_masks(
+            qsm_mask,
+            nm_mask,
+            spacing,
+            margin_mm=manifest.margin_mm if margin is None else margin,
+            margin_slices=manifest.margin_slices,
+        )
+        size = reference.GetSize()
+        for name, box in self.parameters.boxes.items():
+            if any(high > limit for high, limit in zip(box.upper, size, strict=True)):
+                raise InputError(
+                    f"The box {box} of ROI {name} leaves the volume.",
+                    expected="ends of at most {},{},{} on the canonical grid".format(*size),
+                )
+            x, y, z = (round(n * mm, 3) for n, mm in zip(box.size, spacing, strict=True))
+            rois[name] = Roi(name, box, True, box.size[2], (x, y, z), ("box set by the user",))
+        return rois
+
+    def _require_midbrain(self, rois: Mapping[str, Roi]) -> None:
+        """Refuses an examination without any view of the substantia nigra."""
+        gone = {*self.parameters.masked, *(name for name, roi in rois.items() if not roi.present)}
+        if gone >= {"NM", "QSM2"} and self.parameters.masked:
+            raise InputError(
+                "NM and QSM2, the two ROIs with the substantia nigra, would both be left out.",
+                expected="at least one of them",
+                remedy="the masking table of any diagnosis shows what the model says without them",
+            )
+
+    def _assemble(
+        self,
+        case: Case,
+        images: CaseImages,
+        shown: ReportImages,
+        rois: Mapping[str, Roi],
+        classifier: Classifier,
+        readout: Readout,
+        warnings: list[str],
+    ) -> Examination:
+        measured = biomarkers.measure(
+            shown.qsm, shown.nm, shown.qsm_mask, shown.nm_mask, shown.spacing
+        )
+        absent = [name for name, roi in rois.items() if not roi.present]
+        left_out = [name for name in rois if name in absent or name in self.parameters.masked]
+        if absent:
+            warnings.append(f"Degraded: {', '.join(absent)} absent and therefore masked.")
+        warnings += biomarkers.quality_warnings(measured)
+        manifest = self.bundle.manifest
+        decision = self._decide(readout.probability, images.phantom)
+        votes = zip(classifier.folds, readout.votes, strict=True)
+        return Examination(
+            identifier=case.identifier,
+            probability_pd=readout.probability,
+            decision=decision,
+            headline=headline(decision, readout.probability, left_out, images.phantom),
+            folds=tuple(FoldResult(fold, float(vote)) for fold, vote in votes),
+            spread=float(np.std(readout.votes)),
+            calibration=Calibration(**manifest.calibration.model_dump()),
+            masking=readout.masking,
+            jitter=readout.jitter,
+            robustness=robustness.summary(readout.masking, readout.jitter, left_out),
+            rois=_summaries(rois, left_out, readout.encoded),
+            biomarkers=measured,
+            trained_on=manifest.trained_on,
+            phantom=images.phantom,
+            degraded=bool(left_out),
+            warnings=tuple(dict.fromkeys(warnings)),
+            provenance=provenance(images, self.bundle, classifier, self.parameters),
+        )
+
+    def _decide(self, probability: float, phantom: bool) -> Decision:
+        """PD or HC outside the bundle's abstain limits; none where the number has no meaning."""
+        manifest = self.bundle.manifest
+        if manifest.trained_on == "phantom" and not phantom:
+            return DEMONSTRATION
+        limits = manifest.calibration
+        if limits.abstain_low < probability < limits.abstain_high:
+            return "undecided"
+        return "PD" if probability >= 0.5 else "HC"
+
+
+def headline(
+    decision: Decision, probability: float, left_out: Sequence[str] = (), phantom: bool = False
+) -> str:
+    """One sentence for the top of every view.
+
+    Args:
+        decision: What the rules say.
+        probability: Of PD.
+        left_out: ROIs that were absent or masked.
+        phantom: Whether the patient is a digital one.
+    """
+    if decision == DEMONSTRATION:
+        return NO_MEANING
+    of = " (digital phantom)" if phantom else ""
+    without = f" Degraded: without {', '.join(left_out)}." if left_out else ""
+    said = {
+        "PD": "Parkinson's disease more likely than not",
+        "HC": "healthy control more likely than not",
+        "undecided": "undecided, within the model's abstain limits",
+    }[decision]
+    return f"P(PD) = {probability:.2f}{of}: {said}.{without}"
+
+
+def _report_images(outlines: Outlines) -> ReportImages:
+    images = outlines.images
+    qsm_mask, nm_mask = (sitk.GetArrayFromImage(mask) for mask in outlines.masks)
+    return ReportImages(
+        qsm=sitk.GetArrayFromImage(images.qsm.image),
+        nm=sitk.GetArrayFromImage(images.nm.image),
+        qsm_mask=qsm_mask,
+        nm_mask=nm_mask,
+        spacing=images.qsm.image.GetSpacing(),
+    )
+
+
+def _summaries(
+    rois: Mapping[str, Roi], left_out: list[str], encoded: frozenset[str]
+) -> tuple[RoiSummary, ...]:
+    return tuple(
+        RoiSummary(
+            name=roi.name,
+            modality=roi.modality,
+            nuclei=tuple(nucleus.key for nucleus in roi.nuclei),
+            box=None if rois[roi.name].box is None else str(rois[roi.name].box),
+            slices=rois[roi.name].slices,
+            size_mm=rois[roi.name].size_mm if rois[roi.name].present else None,
+            present=rois[roi.name].present,
+            masked=roi.name in left_out,
+            encoded=roi.name in encoded,
+            warnings=rois[roi.name].warnings,
+        )
+        for roi in ROIS
+    )

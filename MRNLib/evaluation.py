@@ -1,0 +1,176 @@
+"""A bundle measured on digital patients it never saw: the figures of its model card.
+
+Every patient is made from its seed, classified with boxes from its true masks and, for as many as
+asked for, outlined by the bundle's own nnU-Nets first. Beside each result stand the two oracles on
+the same patients, and what leaks: volumes of the predicted masks, and crops whose nuclei were
+blanked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from MRNLib.bundle import Bundle
+from MRNLib.cache import ArrayCache
+from MRNLib.canonical_phantom import CanonicalPhantom, Masks, blank_nuclei, overlaps, volumes
+from MRNLib.classifier import Classifier, calibrated, patient_crops
+from MRNLib.nuclei import MODALITIES, BundleSegmenters, Modality
+from MRNLib.parameters import Parameters
+from MRNLib.progress import Progress, silent
+from MRNLib.rois import boxes_from_masks
+
+
+class Evaluator:
+    """Measures one bundle, patient by patient."""
+
+    def __init__(self, bundle: Bundle, parameters: Parameters) -> None:
+        self.bundle = bundle
+        self.classifier = Classifier(bundle, parameters)
+        self._segmenters = BundleSegmenters(
+            bundle, ArrayCache(parameters.cache), device=self.classifier.device, exact=False
+        )
+
+    def record(self, seed: int, *, segment: bool) -> dict[str, Any]:
+        """Everything measured on one patient, as JSON values."""
+        from MRNLib.phantom import image_measurements
+
+        patient = CanonicalPhantom.of(seed, whole=segment)
+        blanked_qsm, blanked_nm = blank_nuclei(patient)
+        result: dict[str, Any] = {
+            "seed": seed,
+            "pd": int(patient.truth.diagnosis == "PD"),
+            "margins": self._margins(patient.qsm, patient.nm, patient.masks, patient.spacing),
+            "margins_blanked": self._margins(
+                blanked_qsm, blanked_nm, patient.masks, patient.spacing
+            ),
+            "measurements": image_measurements(
+                patient.qsm,
+                patient.nm,
+                patient.masks["QSM"],
+                patient.masks["NM"],
+                patient.spacing,
+            ),
+        }
+        if segment:
+            predicted = {modality: self._segment(patient, modality) for modality in MODALITIES}
+            result["dice"] = overlaps(patient.masks, predicted)
+            result["volumes"] = volumes(predicted, patient.spacing)
+            result["margins_predicted"] = self._margins(
+                patient.qsm, patient.nm, predicted, patient.spacing
+            )
+        return result
+
+    def _margins(
+        self,
+        qsm: NDArray[np.float32],
+        nm: NDArray[np.float32],
+        masks: Masks,
+        spacing: tuple[float, float, float],
+    ) -> list[float]:
+        """Logit differences by fold, views averaged."""
+        manifest = self.bundle.manifest
+        rois = boxes_from_masks(
+            masks["QSM"], masks["NM"], spacing, manifest.margin_mm, manifest.margin_slices
+        )
+        boxes = {name: roi.box for name, roi in rois.items()}
+        crops = patient_crops(qsm, nm, boxes, manifest.absent_roi_shapes)
+        found = self.classifier.margins(crops).mean(axis=1)
+        return [float(value) for value in found]
+
+    def _segment(self, patient: CanonicalPhantom, modality: Modality) -> NDArray[np.uint8]:
+        mask, _ = self._segmenters.segment(modality, [patient.image(modality)])
+        return sitk.GetArrayFromImage(mask)
+
+
+def evaluate(
+    bundle: Bundle,
+    seeds: Sequence[int],
+    *,
+    segmented: int,
+    records_file: Path,
+    workers: int = 1,
+    device: str = "auto",
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """Records of all ``seeds``; the first ``segmented`` of them are outlined by the bundle as well.
+
+    Each record is appended to ``records_file`` (JSON lines) as soon as it is there, so that an
+    interrupted evaluation goes on where it stopped. Records of another bundle are not taken up, but
+    masks in ``cache`` are found again as long as the segmenters are the same.
+    """
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    known = {
+        record["seed"]: record
+        for record in _read(records_file)
+        if record["bundle"] == bundle.sha256
+    }
+    wanted = [
+        (seed, number < segmented)
+        for number, seed in enumerate(seeds)
+        if seed not in known or (number < segmented and "dice" not in known[seed])
+    ]
+    records_file.parent.mkdir(parents=True, exist_ok=True)
+    parameters = Parameters(bundle=str(bundle.folder), device=device, cache=cache)
+    with (
+        ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=_start, initargs=(parameters,)
+        ) as pool,
+        records_file.open("a", encoding="utf-8") as stream,
+    ):
+        futures = [pool.submit(_record, seed, segment) for seed, segment in wanted]
+        try:
+            for number, future in enumerate(as_completed(futures)):
+                record = future.result() | {"bundle": bundle.sha256}
+                known[record["seed"]] = record
+                stream.write(json.dumps(record) + "\n")
+                stream.flush()
+                progress((number + 1) / len(wanted), f"{number + 1} of {len(wanted)} patients")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [known[seed] for seed in seeds]
+
+
+_evaluator: Evaluator | None = None
+
+
+def _start(parameters: Parameters) -> None:
+    """Sets a worker process up: one thread each, and its own models."""
+    global _evaluator
+    import torch
+
+    from MRNLib.bundle import open_bundle
+
+    torch.set_num_threads(1)
+    _evaluator = Evaluator(open_bundle(parameters.bundle), parameters)
+
+
+def _record(seed: int, segment: bool) -> dict[str, Any]:
+    assert _evaluator is not None
+    return _evaluator.record(seed, segment=segment)
+
+
+def _read(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue  # a line cut off by a kill
+
+
+def fold_mean(records: Sequence[dict[str, Any]], key: str, temperature: float) -> NDArray[Any]:
+    """Calibrated probability of PD, folds averaged, of each record."""
+    margins = np.array([record[key] for record in records])
+    return calibrated(margins, temperature).mean(axis=1)

@@ -1,0 +1,142 @@
+"""nnU-Net's commands, called as a user would call them, in an environment of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from MRNLib.errors import InputError
+from MRNLib.nnunet.plans import (
+    CONFIGURATION,
+    FULL_PLANS,
+    FULL_TRAINER,
+    TINY_PLANS,
+    TINY_TRAINER,
+    TinyPlan,
+    tiny_plans,
+)
+
+# Each command's entry point, run with this interpreter: its scripts need not be on the PATH.
+ENTRY_POINTS = {
+    "nnUNetv2_extract_fingerprint": (
+        "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints:extract_fingerprint_entry"
+    ),
+    "nnUNetv2_plan_experiment": (
+        "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints:plan_experiment_entry"
+    ),
+    "nnUNetv2_preprocess": (
+        "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints:preprocess_entry"
+    ),
+    "nnUNetv2_train": "nnunetv2.run.run_training:run_training_entry",
+    "nnUNetv2_predict": "nnunetv2.inference.predict_from_raw_data:predict_entry_point",
+}
+TRAINERS = Path(__file__).parent / "trainers"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """nnU-Net's three folders below one root, and how many processes its commands may start."""
+
+    root: Path
+    processes: int = 1
+
+    @property
+    def raw(self) -> Path:
+        """``nnUNet_raw``."""
+        return self.root / "raw"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of nnU-Net's commands; this process's own is left as it is."""
+        return os.environ | {
+            "nnUNet_raw": str(self.raw),
+            "nnUNet_preprocessed": str(self.root / "preprocessed"),
+            "nnUNet_results": str(self.root / "results"),
+            "nnUNet_extTrainer": str(TRAINERS),
+            "nnUNet_def_n_proc": str(self.processes),
+            "nnUNet_n_proc_DA": str(self.processes),
+        }
+
+    def results_folder(self, dataset: str, tiny: bool) -> Path:
+        """Where a training's ``plans.json`` and ``fold_N`` lie."""
+        trainer, plans = (TINY_TRAINER, TINY_PLANS) if tiny else (FULL_TRAINER, FULL_PLANS)
+        return self.root / "results" / dataset / f"{trainer}__{plans}__{CONFIGURATION}"
+
+
+def run(workspace: Workspace, command: str, *arguments: str, **settings: str) -> None:
+    """Runs one of nnU-Net's commands, with further environment variables, and waits for it.
+
+    Raises:
+        InputError: It failed; its own output stands above.
+    """
+    module, function = ENTRY_POINTS[command].split(":")
+    # sys.argv[0] is the command's name, so that its own messages name it.
+    code = (
+        f"import sys; sys.argv = {[command, *arguments]!r}; from {module} import {function}; "
+        f"{function}()"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], env=workspace.environment() | settings, check=False
+    )
+    if finished.returncode:
+        raise InputError(
+            f"{command} {' '.join(arguments)} ended with code {finished.returncode}",
+            remedy="see its output above",
+        )
+
+
+def plan_and_preprocess(workspace: Workspace, dataset: str, tiny: TinyPlan | None) -> None:
+    """nnU-Net's fingerprint, plan and preprocessing of one raw dataset.
+
+    Args:
+        workspace: nnU-Net's folders.
+        dataset: ``Dataset505_PDSegQSM``.
+        tiny: The small plan, or None for nnU-Net's own.
+
+    Raises:
+        InputError: One of nnU-Net's commands failed.
+    """
+    number, processes = dataset[7:10], str(workspace.processes)
+    run(workspace, "nnUNetv2_extract_fingerprint", "-d", number, "-np", processes)
+    run(workspace, "nnUNetv2_plan_experiment", "-d", number)
+    name = FULL_PLANS
+    if tiny is not None:
+        name = TINY_PLANS
+        folder = workspace.root / "preprocessed" / dataset
+        plans = json.loads((folder / f"{FULL_PLANS}.json").read_text(encoding="utf-8"))
+        text = json.dumps(tiny_plans(plans, tiny), indent=1)
+        (folder / f"{TINY_PLANS}.json").write_text(text, encoding="utf-8")
+    options = ("-plans_name", name, "-c", CONFIGURATION, "-np", processes)
+    run(workspace, "nnUNetv2_preprocess", "-d", number, *options)
+
+
+def write_split(workspace: Workspace, dataset: str, splits: Sequence[tuple[list, list]]) -> None:
+    """Gives nnU-Net our folds (its ``splits_final.json``) in place of its own."""
+    text = json.dumps([{"train": train, "val": val} for train, val in splits], indent=1)
+    target = workspace.root / "preprocessed" / dataset / "splits_final.json"
+    target.write_text(text, encoding="utf-8")
+
+
+def train(workspace: Workspace, dataset: str, fold: int, *, tiny: bool, device: str) -> Path:
+    """Trains one fold; goes on from the latest checkpoint if there is one.
+
+    Returns:
+        The results folder, with ``fold_N/checkpoint_final.pth``.
+
+    Raises:
+        InputError: nnU-Net's command failed.
+    """
+    results = workspace.results_folder(dataset, tiny)
+    trainer, plans, _ = results.name.split("__")
+    options = ["-tr", trainer, "-p", plans, "-device", device]
+    if any((results / f"fold_{fold}").glob("checkpoint_*.pth")):
+        options.append("--c")
+    # Augmentation in the training process itself unless there are cores to spare.
+    augmenters = str(workspace.processes if workspace.processes > 2 else 0)
+    arguments = (dataset, CONFIGURATION, str(fold), *options)
+    run(workspace, "nnUNetv2_train", *arguments, nnUNet_n_proc_DA=augmenters)
+    return results

@@ -1,0 +1,81 @@
+"""What a user can set for one run: one dataclass behind the command line and the Slicer panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from MRNLib.anatomy import ROI_NAMES
+from MRNLib.errors import InputError
+from MRNLib.rois import Box
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("fp32", "bf16")
+DEFAULT_BUNDLE = "phantom-tiny"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Settings of one diagnosis.
+
+    Attributes:
+        bundle: Name of an installed bundle or the path of a bundle folder.
+        folds: Which of the bundle's folds vote; empty means all.
+        margin_mm: In-plane margin around the nuclei in a ROI's box; ``None`` takes the bundle's.
+        device: ``auto`` takes a CUDA GPU when there is one.
+        precision: Arithmetic of the encoder. It is set, never chosen by timing.
+        tta: Test-time augmentation: the left-right mirror is averaged in.
+        exact_segmentation: Segment the whole volume instead of a crop around the nuclei.
+        jitter: Also measure how the probability moves when the boxes move by one and two voxels.
+        boxes: Boxes that replace the ones computed from the masks, by ROI name.
+        masked: ROIs to leave out, by name.
+        cache: Folder of the token and mask cache; ``None`` keeps nothing between runs.
+        swap_modalities: Take the file given as QSM as the NM volume and the other way round.
+        swap_sides: The given masks number the sides the other way round (odd is left).
+        split_merged: The given masks have one label for both sides; split them at the midline.
+    """
+
+    bundle: str = DEFAULT_BUNDLE
+    folds: tuple[int, ...] = ()
+    margin_mm: float | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    tta: bool = False
+    exact_segmentation: bool = False
+    jitter: bool = True
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+    masked: tuple[str, ...] = ()
+    cache: Path | None = None
+    swap_modalities: bool = False
+    swap_sides: bool = False
+    split_merged: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (*self.boxes, *self.masked):
+            if name not in ROI_NAMES:
+                raise InputError(
+                    f"There is no ROI named {name!r}.", expected=f"one of {', '.join(ROI_NAMES)}"
+                )
+        if len(set(self.folds)) != len(self.folds):
+            raise InputError("A fold was named twice.", expected="each fold once, such as 0,2")
+        if self.device not in DEVICES:
+            raise InputError(f"Unknown device {self.device!r}.", expected=", ".join(DEVICES))
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"Unknown precision {self.precision!r}.", expected=", ".join(PRECISIONS)
+            )
+        if self.margin_mm is not None and not 0 <= self.margin_mm <= 50:
+            raise InputError(
+                f"A ROI margin of {self.margin_mm:g} mm was asked for.", expected="0 to 50 mm"
+            )
+
+    def to_jsonable(self) -> dict[str, Any]:
+        """The settings as JSON values, boxes as text."""
+        return asdict(self) | {
+            "folds": list(self.folds),
+            "boxes": {name: str(box) for name, box in self.boxes.items()},
+            "masked": list(self.masked),
+            "cache": None if self.cache is None else str(self.cache),
+        }

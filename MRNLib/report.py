@@ -1,0 +1,135 @@
+"""The report of one examination: JSON, a page for a radiologist, figures and a table of biomarkers.
+
+Everything is written to a folder beside the target first and moved into place file by file, so a
+killed run leaves whole files only. Every file carries the research notice.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from MRNLib.anatomy import ROI_NAMES, roi
+from MRNLib.biomarkers import Biomarker
+from MRNLib.boxes import Box
+from MRNLib.examination import NO_MEANING, Examination, to_json
+from MRNLib.report_images import ReportImages, head_box, views
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PHANTOM = "Digital phantom, not a patient."
+
+__all__ = ["ReportImages", "biomarkers_csv", "figures_of", "write"]
+
+
+def write(examination: Examination, images: ReportImages, out: Path) -> dict[str, Path]:
+    """Writes the whole report into the folder ``out``.
+
+    Args:
+        examination: The result.
+        images: Volumes and masks on the canonical grid that the ROI boxes refer to.
+        out: Folder, made if missing; files of an earlier report are replaced, others stay.
+
+    Returns:
+        The files by name: ``diagnosis.json``, ``biomarkers.csv``, ``report.html`` and
+        ``figures/<name>.png``.
+
+    Raises:
+        ValueError: For a number that JSON cannot hold (NaN or infinite).
+        OSError: If the folder cannot be written.
+    """
+    from MRNLib.report_page import page
+
+    out.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "diagnosis.json": to_json(examination),
+        "biomarkers.csv": biomarkers_csv(examination),
+    }
+    figures = {name: _png(figure) for name, figure in figures_of(examination, images).items()}
+    texts["report.html"] = page(examination, figures)
+    contents = {name: text.encode("utf-8") for name, text in texts.items()}
+    contents |= {f"figures/{name}.png": data for name, data in figures.items()}
+    return _place(contents, out)
+
+
+def biomarkers_csv(examination: Examination) -> str:
+    """The biomarkers as a table, one row each, with the case's name and the notice in columns."""
+    names = [field.name for field in dataclasses.fields(Biomarker)]
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(["identifier", *names, "notice"])
+    for item in examination.biomarkers:
+        row = {**dataclasses.asdict(item), "flags": "; ".join(item.flags)}
+        values = ["" if row[name] is None else row[name] for name in names]
+        table.writerow([examination.identifier, *values, examination.notice])
+    return stream.getvalue()
+
+
+def figures_of(examination: Examination, images: ReportImages) -> dict[str, Figure]:
+    """All figures by name, in the order of the page."""
+    from MRNLib import charts, figures
+
+    warning = PHANTOM if examination.phantom else None
+    if examination.demonstration:
+        warning = NO_MEANING
+    shown = views(images)
+    drawn = {
+        "probability": charts.probability_chart(examination, warning),
+        "overview": figures.overview(shown, head_box(images), warning),
+    }
+    for summary in examination.rois:
+        if summary.box is not None:
+            nuclei = ", ".join(item.name.lower() for item in roi(summary.name).nuclei)
+            drawn[f"roi_{summary.name}"] = figures.montage(
+                shown[summary.modality],
+                Box.parse(summary.box),
+                f"{summary.name} · {nuclei}",
+                warning,
+            )
+    if examination.masking:
+        drawn["maskings"] = charts.masking_chart(examination, warning)
+    if examination.jitter:
+        drawn["jitter"] = charts.jitter_chart(examination, warning)
+    return drawn
+
+
+def _png(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    # Without the alpha channel, and without the many passes that "optimize" takes over noise.
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", compress_level=6)
+    return stream.getvalue()
+
+
+_OPTIONAL_FIGURES = {f"figures/{name}.png" for name in (*(f"roi_{r}" for r in ROI_NAMES), "jitter")}
+
+
+def _place(contents: dict[str, bytes], out: Path) -> dict[str, Path]:
+    staged = Path(tempfile.mkdtemp(prefix=f".partial-{out.name}-", dir=out.parent))
+    try:
+        for name, data in contents.items():
+            (staged / name).parent.mkdir(exist_ok=True)
+            (staged / name).write_bytes(data)
+        for name in contents:
+            (out / name).parent.mkdir(exist_ok=True)
+            os.replace(staged / name, out / name)
+        # A figure that this result does not have would be an earlier patient's.
+        for name in _OPTIONAL_FIGURES - contents.keys():
+            (out / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return {name: out / name for name in contents}

@@ -1,0 +1,121 @@
+"""The evaluation behind a model card: what is measured, resumed, and written down."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from MRNLib.bundle import open_bundle
+from MRNLib.canonical_phantom import CanonicalPhantom, blank_nuclei, overlaps, volumes
+from MRNLib.card import card, classification_rows
+from MRNLib.evaluation import evaluate
+from MRNLib.phantom import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
+
+SEEDS = list(range(1_900_000, 1_900_006))
+
+
+@pytest.fixture(scope="module")
+def patient():
+    return CanonicalPhantom.of(SEEDS[0], whole=False)
+
+
+def test_seeds_of_different_use_never_meet():
+    ranges = (TRAINING_SEEDS, VALIDATION_SEEDS, HELD_OUT_SEEDS)
+    for number, one in enumerate(ranges):
+        for other in ranges[number + 1 :]:
+            assert one.stop <= other.start or other.stop <= one.start
+
+
+def test_a_part_of_a_patient_classifies_like_the_whole(patient):
+    whole = CanonicalPhantom.of(SEEDS[0], whole=True)
+    for part, all_of_it in ((patient.qsm, whole.qsm), (patient.nm, whole.nm)):
+        inside = [patient.masks["QSM"] == 11, whole.masks["QSM"] == 11]
+        np.testing.assert_array_equal(part[inside[0]], all_of_it[inside[1]])
+
+
+def test_blanking_removes_every_nucleus_and_nothing_far_away(patient):
+    qsm, nm = blank_nuclei(patient)
+    nuclei = (patient.masks["QSM"] > 0) | (patient.masks["NM"] > 0)
+    assert np.unique(qsm[nuclei]).size == 1
+    assert np.unique(nm[nuclei]).size == 1
+    changed = qsm != patient.qsm
+    assert changed.sum() < 3 * nuclei.sum()
+
+
+def test_overlap_and_volume_by_hand(patient):
+    found = overlaps(patient.masks, patient.masks)
+    assert set(found.values()) == {1.0}
+    assert len(found) == 18
+    voxels = (patient.masks["QSM"] == 1).sum()
+    expected = voxels * np.prod(patient.spacing)
+    assert volumes(patient.masks, patient.spacing)["CN R"] == pytest.approx(expected)
+
+
+def test_evaluation_goes_on_where_it_stopped_and_ignores_other_bundles(random_bundle, tmp_path):
+    bundle = open_bundle(random_bundle)
+    file = tmp_path / "records.jsonl"
+    first = evaluate(bundle, SEEDS[:4], segmented=0, records_file=file)
+    foreign = {**first[0], "seed": SEEDS[4], "bundle": "another", "margins": [9.0, 9.0]}
+    with file.open("a") as stream:
+        stream.write(json.dumps(foreign) + "\n")
+        stream.write('{"seed": 19000')  # cut off by a kill
+    calls = []
+    records = evaluate(
+        bundle,
+        SEEDS,
+        segmented=0,
+        records_file=file,
+        progress=lambda fraction, message: calls.append(message),
+    )
+    assert [record["seed"] for record in records] == SEEDS
+    assert records[:4] == first
+    assert records[4]["margins"] != [9.0, 9.0]
+    assert len(calls) == 2
+
+
+def synthetic(number, rng):
+    """Records as an evaluation writes them, of a model that is right most of the time."""
+    records = []
+    for index in range(number):
+        pd = index % 2
+        records.append(
+            {
+                "seed": HELD_OUT_SEEDS[index],
+                "pd": pd,
+                "margins": list(rng.normal(2 * pd - 1, 1, 2)),
+                "margins_blanked": list(rng.normal(0, 1, 2)),
+                "margins_predicted": list(rng.normal(2 * pd - 1, 1, 2)),
+                "measurements": {"a": rng.normal(pd), "b": rng.normal()},
+                "dice": {f"{key} {side}": 0.8 for key in KEYS for side in "RL"},
+                "volumes": {f"{key} {side}": rng.normal(100, 9) for key in KEYS for side in "RL"},
+            }
+        )
+    return records
+
+
+KEYS = ("CN", "PUT", "GP", "TH", "STN", "SN", "RN", "DN", "NM-SN")
+
+
+def test_card_states_figures_oracles_and_leakage(random_bundle):
+    bundle = open_bundle(random_bundle)
+    records = synthetic(60, np.random.default_rng(0))
+    rows = classification_rows(bundle, records)
+    value, low, high = rows["MRN, boxes from its own masks (n=60)"]["auc"]
+    assert low < value < high
+    assert value > 0.8
+    blanked = rows["Leakage: MRN on crops with the nuclei blanked"]["auc"]
+    assert blanked[1] < 0.5 < blanked[2]
+    text = card(bundle, records, "mrn evaluate")
+    for fragment in (
+        "Research use only. Not for clinical use.",
+        "atypical parkinsonism",
+        "phantom",
+        "Image oracle",
+        "Latent oracle",
+        "| STN | 0.800",
+        "ECE",
+        "mrn evaluate",
+    ):
+        assert fragment in text

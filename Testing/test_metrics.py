@@ -1,0 +1,99 @@
+"""The measures against naive references and published values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from MRNLib import metrics
+from MRNLib.errors import InputError
+
+
+def naive_ece(labels, probabilities, bins):
+    total = 0.0
+    for one in range(bins):
+        low, high = one / bins, (one + 1) / bins
+        chosen = [
+            (y, p)
+            for y, p in zip(labels, probabilities, strict=True)
+            if low <= p < high or (one == bins - 1 and p == 1.0)
+        ]
+        if chosen:
+            share = len(chosen) / len(labels)
+            truth = sum(y for y, _ in chosen) / len(chosen)
+            said = sum(p for _, p in chosen) / len(chosen)
+            total += share * abs(truth - said)
+    return total
+
+
+def test_expected_calibration_error_equals_a_naive_loop():
+    rng = np.random.default_rng(0)
+    probabilities = np.append(rng.random(300), [0.0, 1.0])
+    labels = rng.integers(0, 2, len(probabilities))
+    found = metrics.expected_calibration_error(labels, probabilities)
+    assert found == pytest.approx(naive_ece(labels, probabilities, 10), abs=1e-12)
+
+
+def test_expected_calibration_error_by_hand():
+    # Ten patients told .75 of whom half are ill: off by .25.
+    assert metrics.expected_calibration_error([0, 1] * 5, [0.75] * 10) == pytest.approx(0.25)
+
+
+def test_classification_metrics_by_hand():
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([0.1, 0.6, 0.4, 0.9])
+    found = {k: f(labels, probabilities) for k, f in metrics.classification_metrics().items()}
+    assert found["auc"] == 0.75
+    assert found["accuracy"] == 0.5
+    assert found["sensitivity"] == 0.5
+    assert found["specificity"] == 0.5
+    assert found["f1"] == 0.5
+    assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
+
+
+def test_a_classifier_that_always_says_pd_has_the_papers_f1_of_one_third():
+    # Table 2: a collapsed model on a balanced set has accuracy 50 % and F1 33.3 %.
+    labels = np.repeat([0, 1], 50)
+    found = metrics.classification_metrics()["f1"](labels, np.ones(100))
+    assert found == pytest.approx(1 / 3)
+
+
+def test_bootstrap_interval_covers_a_known_proportion_like_the_normal_approximation():
+    # 86.0 % of 200 balanced patients: the interval's half width is close to 1.96 sqrt(p(1-p)/n).
+    labels = np.repeat([0, 1], 100)
+    right = np.tile(np.arange(100) < 86, 2)
+    probabilities = np.where(right, labels, 1 - labels).astype(float)
+    value, low, high = metrics.with_interval(
+        metrics.classification_metrics()["accuracy"], labels, probabilities, draws=2000
+    )
+    assert value == pytest.approx(0.86)
+    half = 1.96 * np.sqrt(0.86 * 0.14 / 200)
+    assert high - low == pytest.approx(2 * half, rel=0.15)
+    assert low < 0.86 < high
+
+
+def test_bootstrap_refuses_one_class():
+    with pytest.raises(InputError, match="same diagnosis"):
+        metrics.with_interval(metrics.dice, [1, 1], [0.2, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [([1, 1, 0, 0], [1, 0, 0, 0], 2 / 3), ([1, 0], [0, 1], 0.0), ([1, 1], [1, 1], 1.0)],
+)
+def test_dice_by_hand(first, second, expected):
+    assert metrics.dice(first, second) == pytest.approx(expected)
+
+
+def test_dice_of_two_empty_masks_is_not_a_number():
+    assert np.isnan(metrics.dice([0, 0], [0, 0]))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_temperature_is_recovered_from_logits_that_were_scaled_by_it(temperature):
+    rng = np.random.default_rng(1)
+    honest = rng.normal(0, 2, 40_000)
+    labels = rng.random(len(honest)) < expit(honest)
+    found = metrics.fit_temperature(honest * temperature, labels)
+    assert found == pytest.approx(temperature, rel=0.05)

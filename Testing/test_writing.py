@@ -1,0 +1,87 @@
+"""Files that are whole or not there, and what was kept from earlier runs."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from MRNLib.cache import ArrayCache, content_key
+from MRNLib.writing import replaced, replaced_folder
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "result.json"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="full"), replaced(target) as partial:
+        partial.write_text("ne")
+        raise RuntimeError("disk full")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_write_replaces_and_keeps_the_suffixes(tmp_path):
+    target = tmp_path / "mask.nii.gz"
+    target.write_text("old")
+    with replaced(target) as partial:
+        assert partial.name.endswith(".nii.gz")
+        partial.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_a_failed_folder_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "a").write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), replaced_folder(target) as folder:
+        (folder / "a").write_text("new")
+        raise RuntimeError("stop")
+    assert (target / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+    with replaced_folder(target) as folder:
+        (folder / "b").write_text("new")
+    assert [path.name for path in target.iterdir()] == ["b"]
+
+
+def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "a").write_text("old")
+    real, calls = os.replace, []
+
+    def fail_the_second(source, destination):
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError("no space left")
+        real(source, destination)
+
+    monkeypatch.setattr(os, "replace", fail_the_second)
+    with pytest.raises(OSError, match="no space"), replaced_folder(target) as folder:
+        (folder / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_key_depends_on_values_shape_type_and_order():
+    base = np.arange(6, dtype=np.float32)
+    keys = {
+        content_key("token", base),
+        content_key("token", base.reshape(2, 3)),
+        content_key("token", base.astype(np.float64)),
+        content_key("token", base + 1),
+        content_key(base, "token"),
+        content_key("token", base, None),
+    }
+    assert len(keys) == 6
+    assert content_key("token", base) == content_key("token", base.copy())
+
+
+def test_cache_on_disk_survives_and_ignores_damage(tmp_path):
+    array = np.arange(4.0)
+    ArrayCache(tmp_path).put("abcd", array)
+    np.testing.assert_array_equal(ArrayCache(tmp_path).get("abcd"), array)
+    path = tmp_path / "ab" / "abcd.npy"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert ArrayCache(tmp_path).get("abcd") is None
+    assert ArrayCache().get("abcd") is None

@@ -1,0 +1,268 @@
+"""Crops: what is cut, kept, split and batched."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_patient
+
+from MRNLib.anatomy import ROIS, roi
+from MRNLib.casefiles import Case, folds
+from MRNLib.errors import InputError
+from MRNLib.models.config import PreprocessConfig
+from MRNLib.rois import Box, boxes_from_masks, crop
+from MRNLib.training.augment import Augmentation, Mirror
+from MRNLib.training.data import (
+    SPARE_SLICES,
+    SPARE_VOXELS,
+    PatientCrops,
+    crops_from_arrays,
+    load_crops,
+    load_folder,
+    merged_labels,
+    save_crops,
+    stratified_folds,
+)
+from MRNLib.training.dataset import (
+    BoxVariation,
+    CropDataset,
+    balanced_batches,
+    generator_for,
+    jittered,
+    window_limits,
+)
+from MRNLib.training.losses import IGNORED_LABEL
+
+PREPROCESS = PreprocessConfig(roi_size=28)
+
+
+def head() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A 24 x 90 x 100 volume with every nucleus as a block of its usual volume."""
+    random = np.random.default_rng(0)
+    qsm_mask = np.zeros((24, 90, 100), np.uint8)
+    nm_mask = np.zeros_like(qsm_mask)
+    for number, definition in enumerate(ROIS):
+        mask = nm_mask if definition.modality == "NM" else qsm_mask
+        for place, nucleus in enumerate(definition.nuclei):
+            rows = slice(10 + 18 * number, 26 + 18 * number)
+            mask[5 + 3 * place : 8 + 3 * place, rows, 20:45] = nucleus.right
+            mask[5 + 3 * place : 8 + 3 * place, rows, 55:80] = nucleus.left
+    qsm = random.normal(20, 40, qsm_mask.shape).astype(np.float32)
+    nm = random.normal(20000, 600, qsm_mask.shape).astype(np.float32)
+    return qsm, nm, qsm_mask, nm_mask
+
+
+def test_crops_hold_the_volume_and_the_boxes(tmp_path):
+    qsm, nm, qsm_mask, nm_mask = head()
+    spacing = (0.6667, 0.6667, 2.0)
+    crops = crops_from_arrays(
+        qsm, nm, qsm_mask, nm_mask, spacing, identifier="a", diagnosis="PD", seed=4
+    )
+    boxes = boxes_from_masks(qsm_mask, nm_mask, spacing)
+    assert crops.diagnosis == 1
+    for definition in ROIS:
+        stored, box = crops.rois[definition.name], boxes[definition.name].box
+        inside = stored.image[stored.box.slices].astype(np.float32)
+        wanted = crop(qsm if definition.modality == "QSM" else nm, box)
+        if definition.modality == "NM":
+            assert np.median(stored.image) == pytest.approx(1.0, abs=0.01)
+            ratio = inside / wanted
+            assert ratio.std() / ratio.mean() < 1e-3
+        else:
+            assert np.allclose(inside, wanted, atol=0.1)
+        mask = qsm_mask if definition.modality == "QSM" else nm_mask
+        assert np.array_equal(
+            stored.labels[stored.box.slices], merged_labels(crop(mask, box), definition)
+        )
+        assert stored.box.lower[0] == SPARE_VOXELS
+        assert stored.box.lower[2] == SPARE_SLICES
+
+
+def test_crops_survive_the_disk(tmp_path):
+    patient = make_patient(3, 1)
+    first = patient.rois["NM"]
+    boxed = dataclasses.replace(first, predicted_box=Box((1, 1, 0), (9, 9, 4)))
+    patient = dataclasses.replace(patient, rois={**patient.rois, "NM": boxed})
+    again = load_crops(save_crops(patient, tmp_path))
+    assert (again.identifier, again.diagnosis, again.seed, again.phantom) == (
+        "case_003",
+        1,
+        3,
+        True,
+    )
+    assert again.rois["NM"].predicted_box == boxed.predicted_box
+    assert again.rois["QSM1"].predicted_box is None
+    for name, one in patient.rois.items():
+        assert np.array_equal(again.rois[name].image, one.image)
+        assert np.array_equal(again.rois[name].labels, one.labels)
+        assert again.rois[name].box == one.box
+    assert [path.name for path in tmp_path.iterdir()] == ["case_003.npz"]
+
+
+def test_sides_are_merged_and_other_nuclei_are_background():
+    mask = np.array([[[0, 9, 10, 11, 12, 13, 14, 1]]])
+    assert merged_labels(mask, roi("QSM2")).tolist() == [[[0, 1, 1, 2, 2, 3, 3, 0]]]
+
+
+def test_predicted_masks_give_a_second_box():
+    qsm, nm, qsm_mask, nm_mask = head()
+    shifted = (np.roll(qsm_mask, 2, axis=2), np.roll(nm_mask, 2, axis=2))
+    crops = crops_from_arrays(
+        qsm,
+        nm,
+        qsm_mask,
+        nm_mask,
+        (1.0, 1.0, 2.0),
+        identifier="a",
+        diagnosis="HC",
+        predicted_masks=shifted,
+    )
+    for stored in crops.rois.values():
+        assert stored.predicted_box == stored.box.shift((2, 0, 0))
+        assert stored.image.shape[2] >= stored.predicted_box.upper[0]
+
+
+def test_damaged_and_missing_crops(tmp_path):
+    (tmp_path / "bad.npz").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="not a crop file"):
+        load_crops(tmp_path / "bad.npz")
+    with pytest.raises(InputError, match="no crops found"):
+        load_folder(tmp_path / "empty")
+    one_class = tmp_path / "one"
+    one_class.mkdir()
+    save_crops(make_patient(0, 0), one_class)
+    with pytest.raises(InputError, match="same diagnosis"):
+        load_folder(one_class)
+
+
+def cohort(controls: int, patients: int) -> list[PatientCrops]:
+    diagnoses = [0] * controls + [1] * patients
+    return [PatientCrops(f"case_{n}", label, {}) for n, label in enumerate(diagnoses)]
+
+
+def test_folds_are_stratified_and_the_librarys():
+    people = cohort(23, 17)
+    found = stratified_folds(people, 5, seed=1)
+    held_out = np.concatenate([one for _, one in found])
+    assert sorted(held_out.tolist()) == list(range(40))
+    cases = [
+        Case(one.identifier, Path(), Path(), diagnosis=("HC", "PD")[one.diagnosis])
+        for one in people
+    ]
+    for (training, held), (_, wanted) in zip(found, folds(cases, 5, 1), strict=True):
+        assert not set(training) & set(held)
+        assert len(training) + len(held) == 40
+        assert abs(sum(people[n].diagnosis for n in held) - 17 / 5) < 1
+        assert {people[n].identifier for n in held} == {case.identifier for case in wanted}
+
+
+def test_too_few_patients_for_the_folds():
+    with pytest.raises(InputError, match="2 patients with diagnosis PD for 5 folds"):
+        stratified_folds(cohort(9, 2), 5)
+
+
+@pytest.mark.parametrize(("controls", "patients"), [(10, 10), (13, 6), (3, 20)])
+@pytest.mark.parametrize("size", [2, 4, 5])
+def test_batches_hold_both_classes_and_everybody(controls, patients, size):
+    diagnoses = np.array([0] * controls + [1] * patients)
+    batches = balanced_batches(diagnoses, size, seed=1, epoch=0)
+    for batch in batches:
+        assert len(batch) == size
+        assert abs(2 * diagnoses[batch].sum() - size) <= size % 2
+    counts = np.bincount(np.concatenate(batches), minlength=len(diagnoses))
+    assert counts.min() >= 1
+    for label in (0, 1):
+        own = counts[diagnoses == label]
+        assert own.max() - own.min() <= 1
+
+
+def test_each_epoch_has_its_own_order():
+    diagnoses = np.array([0, 1] * 10)
+    first, second, again = (balanced_batches(diagnoses, 4, 1, epoch) for epoch in (0, 1, 0))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, again)
+
+
+def test_jitter_stays_inside_and_moves():
+    box, shape = Box((3, 3, 1), (20, 15, 6)), (7, 17, 23)
+    seen = set()
+    for seed in range(200):
+        one = jittered(box, shape, BoxVariation(4, 1), generator_for(seed))
+        assert min(one.lower) >= 0
+        assert all(high <= size for high, size in zip(one.upper, shape[::-1], strict=True))
+        moves = [
+            abs(a - b) for a, b in zip(one.lower + one.upper, box.lower + box.upper, strict=True)
+        ]
+        assert max(moves[:2] + moves[3:5]) <= 4
+        assert max(moves[2], moves[5]) <= 1
+        seen.add(one)
+    assert len(seen) > 100
+    assert jittered(box, shape, BoxVariation(), generator_for(1)) == box
+
+
+def test_half_of_the_boxes_are_predicted():
+    patient = make_patient(0, 0)
+    rois = {
+        name: dataclasses.replace(one, predicted_box=Box((0, 0, 0), (8, 8, 2)))
+        for name, one in patient.rois.items()
+    }
+    dataset = CropDataset(
+        [dataclasses.replace(patient, rois=rois)],
+        PREPROCESS,
+        variation=BoxVariation(predicted_share=0.5),
+    )
+    predicted = [dataset.varied(0, generator_for(n)).stacks["NM"].shape[0] == 2 for n in range(100)]
+    assert 30 < sum(predicted) < 70
+
+
+def test_sample_without_variation_is_the_plain_one(patients):
+    dataset = CropDataset(patients, PREPROCESS)
+    plain, varied = dataset.plain(2), dataset.varied(2, generator_for(0))
+    for name in plain.stacks:
+        assert torch.allclose(plain.stacks[name], varied.stacks[name], atol=1e-4)
+        assert torch.equal(plain.labels[name], varied.labels[name])
+        assert plain.stacks[name].shape[-2:] == plain.labels[name].shape[-2:]
+
+
+def test_mirrored_sample_is_the_mirrored_patient(patients):
+    # Square pixels and no padding, so that flipping commutes with resizing.
+    config = PreprocessConfig(roi_size=28, patch_size=1)
+    plain = CropDataset(patients, config).plain(0)
+    mirrored = CropDataset(patients, config, Augmentation((Mirror(1.0),), ())).varied(
+        0, generator_for(3)
+    )
+    for name in plain.stacks:
+        assert torch.allclose(mirrored.stacks[name], plain.stacks[name].flip(-1), atol=1e-4)
+        same = mirrored.labels[name] == plain.labels[name].flip(-1)
+        assert same.float().mean() > 0.9
+
+
+def test_absent_roi_is_blank_and_unlabelled():
+    patient = make_patient(0, 0)
+    rois = {name: one for name, one in patient.rois.items() if name != "QSM3"}
+    dataset = CropDataset([dataclasses.replace(patient, rois=rois)], PREPROCESS)
+    sample = dataset.plain(0)
+    assert (sample.labels["QSM3"] == IGNORED_LABEL).all()
+    assert sample.stacks["QSM3"].flatten(2).std(2).max() < 1e-6
+    assert (sample.labels["NM"] != IGNORED_LABEL).any()
+
+
+def test_padding_is_ignored_by_the_loss(patients):
+    labels = CropDataset(patients, PREPROCESS).plain(0).labels["NM"]
+    assert (labels[:, -1] == IGNORED_LABEL).all()
+    assert (labels[:, 0] != IGNORED_LABEL).all()
+
+
+@pytest.mark.parametrize("modality", ["QSM", "NM"])
+def test_window_limits_are_the_preprocessings(modality):
+    image = torch.rand(3, 8, 8) * 40 + 80
+    low, high = window_limits(image, modality, PREPROCESS)
+    if modality == "QSM":
+        assert (low, high) == PREPROCESS.qsm_window
+    else:
+        assert low == pytest.approx(0.7 * float(image.median()))
+        assert high == pytest.approx(1.4 * float(image.median()))

@@ -1,0 +1,104 @@
+"""The two commands: from volumes to crops to a fold, and what they say when something is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import yaml
+from conftest import make_patient, tiny_settings
+from test_data import head
+
+from MRNLib.training.data import crops_from_arrays, load_crops, save_crops
+
+TRAINING = Path(__file__).parents[2] / "Training"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, TRAINING / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_cohort(folder: Path) -> None:
+    """One patient in the challenge's layout, rows running to anterior."""
+    names = ("QSM", "NM", "QSM_mask", "NM_mask")
+    for patient in ("case_a", "case_b"):
+        (folder / patient).mkdir(parents=True)
+        for name, array in zip(names, head(), strict=True):
+            image = sitk.GetImageFromArray(np.ascontiguousarray(array[:, ::-1]))
+            image.SetSpacing((0.6667, 0.6667, 2.0))
+            image.SetDirection((1, 0, 0, 0, -1, 0, 0, 0, 1))
+            sitk.WriteImage(image, str(folder / patient / f"{name}.nii.gz"))
+    (folder / "labels.csv").write_text("id,diagnosis\ncase_a,PD\ncase_b,HC\n", encoding="utf-8")
+
+
+def test_a_cohort_becomes_crops_in_canonical_order(tmp_path, capsys):
+    write_cohort(tmp_path / "cohort")
+    arguments = ["--data", str(tmp_path / "cohort"), "--out", str(tmp_path / "crops")]
+    assert script("prepare_crops").main([*arguments, "--workers", "1"]) == 0
+    crops = load_crops(tmp_path / "crops" / "case_a.npz")
+    wanted = crops_from_arrays(*head(), (0.6667, 0.6667, 2.0), identifier="a", diagnosis="PD")
+    assert crops.diagnosis == 1
+    for name, roi in wanted.rois.items():
+        assert np.array_equal(crops.rois[name].image, roi.image)
+        assert np.array_equal(crops.rois[name].labels, roi.labels)
+        assert crops.rois[name].box == roi.box
+    capsys.readouterr()
+    assert script("prepare_crops").main([*arguments, "--workers", "1"]) == 0
+    assert "2 patients, 2 already there" in capsys.readouterr().out
+
+
+@pytest.fixture
+def training(tmp_path) -> list[str]:
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for number in range(8):
+        save_crops(make_patient(number, number % 2), crops)
+    settings = tiny_settings()
+    settings["train"].update(phase1_epochs=0, phase2_epochs=1, batch_size=4)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    paths = {"config": "tiny.yaml", "data": "crops", "out": "out"}
+    named = [f"--{key}={tmp_path / value}" for key, value in paths.items()]
+    return [*named, "--fold=1", "--folds=4"]
+
+
+def test_a_fold_is_trained_and_written(training, tmp_path, capsys):
+    assert script("train_mrn").main([*training, "--set", "train.seed=3"]) == 0
+    record = json.loads((tmp_path / "out" / "fold_1" / "fold_1.json").read_text(encoding="utf-8"))
+    assert record["settings"]["train"]["seed"] == 3
+    assert "fold_1.safetensors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (["--set", "train.lr_backbon=1"], "did you mean train.lr_backbone?"),
+        (["--fold=9"], "--fold 9 of --folds 4 does not exist"),
+        (["--folds=5"], "fewer folds"),
+        (["--config=nowhere.yaml"], "cannot be read"),
+        (["--data=nowhere"], "no crops found"),
+    ],
+)
+def test_mistakes_in_training_are_told(training, capsys, extra, said):
+    assert script("train_mrn").main([*training, *extra]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [(["--phantoms", "5"], "FIRST:COUNT"), (["--data", "nowhere"], "no such folder")],
+)
+def test_mistakes_in_cropping_are_told(tmp_path, capsys, source, said):
+    assert script("prepare_crops").main([*source, "--out", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err

@@ -1,0 +1,201 @@
+"""The loop: it learns, it can be killed and resumed, and what it exports is what it trained."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from conftest import make_patient, tiny_settings
+from safetensors.torch import load_file
+
+from MRNLib.errors import Cancelled, InputError
+from MRNLib.training.config import TrainingConfig, parse_config
+from MRNLib.training.evaluation import area_under_curve, evaluate, probabilities
+from MRNLib.training.export import export_fold, load_exported
+from MRNLib.training.folder import CHECKPOINT, METRICS
+from MRNLib.training.trainer import Trainer
+
+
+def changed(**groups: dict[str, Any]) -> TrainingConfig:
+    settings = tiny_settings()
+    for name, values in groups.items():
+        settings[name] = {**settings[name], **values}
+    return parse_config(settings)
+
+
+def make(config, patients, folder, progress: Callable[[float, str], None] | None = None) -> Trainer:
+    torch.manual_seed(99)  # whatever happened before must not matter
+    torch.rand(3)
+    extra = {} if progress is None else {"progress": progress}
+    return Trainer(config, patients, folder, fold=1, folds=4, **extra)
+
+
+def stop_after(steps: int) -> Callable[[float, str], None]:
+    left = [steps]
+
+    def progress(fraction: float, message: str) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Cancelled("enough")
+
+    return progress
+
+
+def everything(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return dict(trainer._tensors())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Trainer:
+    folder = tmp_path_factory.mktemp("finished")
+    torch.set_num_threads(1)
+    patients = [make_patient(number, number % 2) for number in range(8)]
+    trainer = make(parse_config(tiny_settings()), patients, folder)
+    trainer.run()
+    return trainer
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 8])
+def test_resumed_equals_uninterrupted(finished, patients, config, tmp_path, steps):
+    # Three steps an epoch: stops inside an epoch, at its end, in either phase.
+    with pytest.raises(Cancelled):
+        make(config, patients, tmp_path, stop_after(steps)).run()
+    resumed = make(config, patients, tmp_path)
+    assert resumed.position.updates == steps
+    resumed.run()
+    wanted, found = everything(finished), everything(resumed)
+    assert wanted.keys() == found.keys()
+    for name, tensor in wanted.items():
+        assert torch.equal(tensor, found[name]), name
+
+    def records(trainer: Trainer) -> list[dict[str, Any]]:
+        lines = (trainer.folder.path / METRICS).read_text(encoding="utf-8").splitlines()
+        return [{k: v for k, v in json.loads(one).items() if k != "seconds"} for one in lines]
+
+    assert records(resumed) == records(finished)
+
+
+def test_a_kill_between_checkpoints_loses_nothing(finished, patients, config, tmp_path):
+    first = make(config, patients, tmp_path, stop_after(4))
+    with pytest.raises(Cancelled):
+        first.run()
+    kept = (tmp_path / CHECKPOINT).read_bytes()
+    second = make(config, patients, tmp_path, stop_after(3))
+    with pytest.raises(Cancelled):
+        second.run()
+    # As after SIGKILL: the metrics went on, the checkpoint did not.
+    (tmp_path / CHECKPOINT).write_bytes(kept)
+    third = make(config, patients, tmp_path)
+    third.run()
+    assert torch.equal(
+        everything(third)["student.classification_head.output.weight"],
+        everything(finished)["student.classification_head.output.weight"],
+    )
+    lines = (tmp_path / METRICS).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_save_and_stop(patients, config, tmp_path, number):
+    sent = []
+
+    def progress(fraction: float, message: str) -> None:
+        if not sent:
+            sent.append(number)
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with pytest.raises(Cancelled, match="saved"):
+        make(config, patients, tmp_path, progress).run()
+    assert signal.getsignal(number) == before
+    assert make(config, patients, tmp_path).position.updates in (1, 2)
+
+
+def test_checkpoints_come_at_an_interval(patients, tmp_path, monkeypatch):
+    config = changed(train={"checkpoint_minutes": 1e-9})
+    saved = []
+    monkeypatch.setattr(Trainer, "save", lambda self: saved.append(self.position.updates))
+    make(config, patients, tmp_path).run()
+    assert saved[:3] == [1, 2, 3]
+
+
+def test_it_learns_an_easy_cohort(patients, tmp_path):
+    rates = {"lr_backbone": 5e-3, "lr_heads": 5e-3}
+    config = changed(train={"phase1_epochs": 3, "phase2_epochs": 7, "batch_size": 4, **rates})
+    trainer = make(config, patients, tmp_path)
+    trainer.run()
+    lines = (tmp_path / METRICS).read_text(encoding="utf-8").splitlines()
+    losses = [json.loads(line)["losses"] for line in lines]
+    assert losses[-1]["segmentation"] < 0.98 * losses[0]["segmentation"]
+    assert losses[-1]["classification"] < 0.7 * losses[3]["classification"]
+    assert "classification" not in losses[0]
+    report = evaluate(trainer.model, trainer.dataset, range(8))
+    assert report["auc"] == 1.0
+
+
+def test_export_is_the_inference_part(finished):
+    path = finished.folder.path / "fold_1.safetensors"
+    assert not [name for name in load_file(path) if name.startswith(("dpt.", "projector."))]
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["trained_on"] == "phantom"
+    assert record["model"]["dpt"] is None
+    assert len(record["patients"]) == 6
+    assert not set(record["patients"]) & set(record["held_out_patients"])
+    again = load_exported(path, finished.config.model)
+    indices = range(len(finished.dataset))
+    before = probabilities(finished.model, finished.dataset, indices)
+    assert (before == probabilities(again, finished.dataset, indices)).all()
+
+
+def test_half_precision_export(finished, tmp_path):
+    path = export_fold(finished.model, tmp_path, 1, {}, precision="fp16")
+    full = finished.folder.path / "fold_1.safetensors"
+    assert path.stat().st_size < 0.6 * full.stat().st_size
+    again = load_exported(path, finished.config.model)
+    before = probabilities(finished.model, finished.dataset, [0, 1])
+    assert probabilities(again, finished.dataset, [0, 1]) == pytest.approx(before, abs=1e-2)
+
+
+def test_other_settings_are_not_mixed_into_a_training(finished, patients):
+    with pytest.raises(InputError, match="different settings"):
+        make(changed(train={"seed": 2}), patients, finished.folder.path)
+    with pytest.raises(InputError, match="different patients"):
+        make(finished.config, [*patients, make_patient(20, 1)], finished.folder.path)
+
+
+def test_damaged_checkpoint_is_named(patients, config, tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(b"broken")
+    with pytest.raises(InputError, match="not a training checkpoint"):
+        make(config, patients, tmp_path)
+
+
+def test_diverging_training_says_so(patients, tmp_path, monkeypatch):
+    trainer = make(changed(), patients, tmp_path)
+    with torch.no_grad():
+        trainer.model.projector.output.weight.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"loss became nan.*\n.*lower"):
+        trainer.run()
+
+
+def test_predictions_leave_the_mode_alone(finished):
+    finished.model.train()
+    probabilities(finished.model, finished.dataset, [0])
+    assert finished.model.training
+
+
+@pytest.mark.parametrize(
+    ("diagnoses", "scores", "wanted"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.75),
+        ([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], 0.5),
+        ([0, 1], [0.2, 0.9], 1.0),
+    ],
+)
+def test_area_under_curve(diagnoses, scores, wanted):
+    found = area_under_curve(torch.tensor(diagnoses).numpy(), torch.tensor(scores).double().numpy())
+    assert found == pytest.approx(wanted)

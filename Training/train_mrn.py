@@ -1,0 +1,112 @@
+#!/usr/bin/env python
+"""Trains one fold of MRN from crops, or goes on with it.
+
+    train_mrn.py --config Training/configs/phantom-tiny.yaml --data CROPS --fold 0 --folds 3 --out
+    OUT
+                 [--set train.seed=2 ...] [--threads 1] [--limit 1200]
+
+OUT/fold_N holds metrics.jsonl, the checkpoint, and at the end fold_N.safetensors with fold_N.json.
+Ctrl-C and SIGTERM save first; the same command goes on exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from MRNLib.errors import Cancelled, InputError
+from MRNLib.progress import Progress
+
+LINE_EVERY_SECONDS = 30.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        import torch
+
+        from MRNLib.training.config import load_config
+        from MRNLib.training.data import load_folder
+        from MRNLib.training.trainer import Trainer
+
+        torch.set_num_threads(options.threads)
+        config = load_config(options.config, options.set)
+        if not 0 <= options.fold < options.folds:
+            raise InputError(f"--fold {options.fold} of --folds {options.folds} does not exist")
+        patients = load_folder(options.data, options.limit)
+        with _progress() as progress:
+            trainer = Trainer(
+                config,
+                patients,
+                options.out / f"fold_{options.fold}",
+                fold=options.fold,
+                folds=options.folds,
+                device=options.device,
+                progress=progress,
+            )
+            written = trainer.run()
+        print(f"written: {written}")
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Cancelled as error:
+        print(f"{error}; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, required=True, help="YAML settings")
+    parser.add_argument("--data", type=Path, required=True, help="crops of prepare_crops.py")
+    parser.add_argument("--fold", type=int, default=0, help="which fold is held out, from 0")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="GROUP.KEY=VALUE")
+    parser.add_argument("--limit", type=int, help="use the first so many patients only")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    return parser
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar with the time left on a terminal; otherwise a line every half minute."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    text = TextColumn("{task.description}")
+    with Bar(BarColumn(), "{task.percentage:>3.1f}%", TimeRemainingColumn(), text) as bar:
+        task = bar.add_task("starting", total=1.0)
+        yield lambda done, message: bar.update(task, completed=done, description=message)
+
+
+def _lines() -> Progress:
+    first: list[tuple[float, float]] = []
+    last = [0.0]
+
+    def report(done: float, message: str) -> None:
+        now = time.monotonic()
+        first[:] = first or [(now, done)]
+        if now - last[0] < LINE_EVERY_SECONDS:
+            return
+        last[0] = now
+        gained = done - first[0][1]
+        left = f"{(now - first[0][0]) / gained * (1 - done) / 60:.0f} min left" if gained else ""
+        print(f"{time.strftime('%H:%M:%S')} {100 * done:5.1f} % {left} {message}", flush=True)
+
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())
