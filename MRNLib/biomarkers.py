@@ -25,7 +25,7 @@ from MRNLib.norms import (
     spread_source,
     volume_source,
 )
-from MRNLib.rois import SMALL_SHARE
+from MRNLib.rois import SMALL_SHARE, volume_note
 
 Side = Literal["R", "L", "both"]
 NM_SN = NM_NUCLEI[0].key
@@ -182,12 +182,8 @@ def _volume(key: str, side: Side, values: NDArray[Any], cubic_mm: float) -> Biom
     volume = values.size * cubic_mm
     who = f"{key} {SIDE_NAMES[side]}"
     flags: list[str] = []
-    if not values.size:
-        flags.append(f"{who}: not in the mask")
-    elif not SMALL_SHARE <= volume / usual <= LARGE_SHARE:
-        # The same words as where the ROI is drawn, so that a list of warnings says it once.
-        share = 100 * volume / usual
-        flags.append(f"{who}: {volume:.0f} mm³, {share:.0f} % of the usual {usual:.0f}")
+    if not SMALL_SHARE <= volume / usual <= LARGE_SHARE:
+        flags.append(volume_note(key, side, volume))
     outside = np.count_nonzero(values == 0)
     if key != NM_SN and values.size and outside > OUTSIDE_SHARE * values.size:
         share = 100 * outside / values.size

@@ -5,8 +5,8 @@ A bundle is a folder::
     manifest.json                          what it is, and size and SHA-256 of every other file
     docs/README.md                         the model card
     mrn/fold_0.encoder.safetensors ...     RES of one fold, stored in half precision
-    mrn/fold_0.head.safetensors ...        its classification head, alone: all that cached tokens
-    need segmenter_qsm/ segmenter_nm/           nnU-Nets in the form MRNLib.segmentation reads
+    mrn/fold_0.head.safetensors ...        its head alone, which is all that cached tokens need
+    segmenter_qsm/ segmenter_nm/           nnU-Nets in the form MRNLib.segmentation reads
 
 The identity of a bundle is the SHA-256 of its manifest.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from MRNLib import biomarkers, robustness
+from MRNLib import biomarkers, report, robustness
 from MRNLib.anatomy import ROIS
 from MRNLib.bundle import Bundle, open_bundle
 from MRNLib.cache import ArrayCache
@@ -32,9 +32,9 @@ from MRNLib.progress import Progress, part, silent
 from MRNLib.provenance import provenance
 from MRNLib.quality import check_rois
 from MRNLib.readout import Readout, read_out
-from MRNLib.report import ReportImages
-from MRNLib.report import write as write_report
+from MRNLib.report_images import ReportImages
 from MRNLib.rois import Roi, boxes_from_masks
+from MRNLib.writing import replaced_files
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,15 @@ class Diagnosis:
     report_images: ReportImages
 
     def write(self, out: Path) -> dict[str, Path]:
-        """Writes report, JSON, CSV, figures and masks into ``out``.
+        """Writes report, JSON, CSV, figures and masks into ``out``, all of them or none.
 
         Returns:
             The files by name; ``report.html`` and ``diagnosis.json`` among them.
         """
-        return write_report(self.examination, self.report_images, out) | self.outlines.write(out)
+        with replaced_files(out, report.OPTIONAL_FIGURES) as folder:
+            names = report.fill(self.examination, self.report_images, folder)
+            names += self.outlines.write(folder)
+        return {name: out / name for name in names}
 
 
 class Diagnoser:

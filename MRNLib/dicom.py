@@ -28,7 +28,11 @@ def _header(file: str) -> sitk.ImageFileReader:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split("\\")] if text else []
+    """The decimals of a tag; none where it is empty or holds anything else."""
+    try:
+        return [float(part) for part in text.split("\\")]
+    except ValueError:
+        return []
 
 
 def read_folder(folder: Path) -> sitk.Image:
@@ -91,7 +95,7 @@ def _check_spacing(folder: Path, headers: list[sitk.ImageFileReader]) -> None:
     orientations = [_numbers(_tag(header, ORIENTATION)) for header in headers]
     if any(len(p) != 3 for p in positions) or any(len(o) != 6 for o in orientations):
         raise InputError(
-            "slices have no position or orientation in their headers",
+            "slices have no readable position or orientation in their headers",
             file=folder,
             expected="Image Position (Patient) and Image Orientation (Patient) in every slice",
             remedy="export the series again with its geometry",

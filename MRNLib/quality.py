@@ -1,7 +1,4 @@
-"""What can only be judged once the nuclei are known: repaired voxels, sign, what is missing.
-
-:func:`check_rois` judges the ROIs of a diagnosis; :func:`rois_of` draws them at default margins.
-"""
+"""What can only be judged once the nuclei are known: repaired voxels, sign, what is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from MRNLib.anatomy import ROIS, nucleus
 from MRNLib.cases import CaseImages
 from MRNLib.errors import InputError
 from MRNLib.images import Volume
-from MRNLib.rois import Roi, boxes_from_masks, crop, require_brainstem
+from MRNLib.rois import Roi, crop, require_brainstem
 from MRNLib.values import not_susceptibility
 
 # More repaired voxels than this in a ROI's box would let the repair speak instead of the patient.
@@ -24,25 +21,12 @@ IRON_RICH = ("GP", "SN", "RN", "DN")
 INVERTED_BELOW = -20.0
 
 
-def rois_of(images: CaseImages) -> dict[str, Roi]:
-    """The four ROIs of a patient from the masks in ``images``; those without a mask are absent."""
-    arrays = [
-        None if mask is None else sitk.GetArrayViewFromImage(mask)
-        for mask in (images.qsm_mask, images.nm_mask)
-    ]
-    x, y, z = images.qsm.image.GetSpacing()
-    return boxes_from_masks(arrays[0], arrays[1], (x, y, z))
-
-
-def check_rois(
-    images: CaseImages, rois: Mapping[str, Roi], qsm_mask: sitk.Image | None = None
-) -> tuple[str, ...]:
+def check_rois(images: CaseImages, rois: Mapping[str, Roi]) -> tuple[str, ...]:
     """Refuses what must not be diagnosed, and gathers the warnings of the ROIs.
 
     Args:
         images: The patient, with masks where they are known.
-        rois: From :func:`rois_of` or :func:`MRNLib.rois.boxes_from_masks`.
-        qsm_mask: The QSM labels the ROIs come from, when they are not those in ``images``.
+        rois: From :func:`MRNLib.rois.boxes_from_masks`.
 
     Returns:
         The ROIs' warnings (small or missing nuclei, stray voxels, the volume's edge), each once.
@@ -55,9 +39,8 @@ def check_rois(
     for definition in ROIS:
         volume = images.qsm if definition.modality == "QSM" else images.nm
         _check_finite(volume, rois[definition.name])
-    qsm_mask = qsm_mask if qsm_mask is not None else images.qsm_mask
-    if qsm_mask is not None:
-        _check_iron(images.qsm, qsm_mask)
+    if images.qsm_mask is not None:
+        _check_iron(images.qsm, images.qsm_mask)
     return tuple(dict.fromkeys(note for roi in rois.values() for note in roi.warnings))
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +19,16 @@ from MRNLib.biomarkers import Biomarker
 from MRNLib.boxes import Box
 from MRNLib.examination import NO_MEANING, Examination, to_json
 from MRNLib.report_images import ReportImages, head_box, views
+from MRNLib.writing import replaced_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PHANTOM = "Digital phantom, not a patient."
+# A figure that a result does not have would be an earlier patient's.
+OPTIONAL_FIGURES = (*(f"figures/roi_{name}.png" for name in ROI_NAMES), "figures/jitter.png")
 
-__all__ = ["ReportImages", "biomarkers_csv", "figures_of", "write"]
+__all__ = ["ReportImages", "biomarkers_csv", "figures_of", "fill", "write"]
 
 
 def write(examination: Examination, images: ReportImages, out: Path) -> dict[str, Path]:
@@ -47,9 +47,15 @@ def write(examination: Examination, images: ReportImages, out: Path) -> dict[str
         ValueError: For a number that JSON cannot hold (NaN or infinite).
         OSError: If the folder cannot be written.
     """
+    with replaced_files(out, OPTIONAL_FIGURES) as folder:
+        names = fill(examination, images, folder)
+    return {name: out / name for name in names}
+
+
+def fill(examination: Examination, images: ReportImages, folder: Path) -> list[str]:
+    """Writes the report's files into an empty folder; returns their names (see :func:`write`)."""
     from MRNLib.report_page import page
 
-    out.mkdir(parents=True, exist_ok=True)
     texts = {
         "diagnosis.json": to_json(examination),
         "biomarkers.csv": biomarkers_csv(examination),
@@ -58,7 +64,10 @@ def write(examination: Examination, images: ReportImages, out: Path) -> dict[str
     texts["report.html"] = page(examination, figures)
     contents = {name: text.encode("utf-8") for name, text in texts.items()}
     contents |= {f"figures/{name}.png": data for name, data in figures.items()}
-    return _place(contents, out)
+    for name, data in contents.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+    return list(contents)
 
 
 def biomarkers_csv(examination: Examination) -> str:
@@ -113,23 +122,3 @@ def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", compress_level=6)
     return stream.getvalue()
-
-
-_OPTIONAL_FIGURES = {f"figures/{name}.png" for name in (*(f"roi_{r}" for r in ROI_NAMES), "jitter")}
-
-
-def _place(contents: dict[str, bytes], out: Path) -> dict[str, Path]:
-    staged = Path(tempfile.mkdtemp(prefix=f".partial-{out.name}-", dir=out.parent))
-    try:
-        for name, data in contents.items():
-            (staged / name).parent.mkdir(exist_ok=True)
-            (staged / name).write_bytes(data)
-        for name in contents:
-            (out / name).parent.mkdir(exist_ok=True)
-            os.replace(staged / name, out / name)
-        # A figure that this result does not have would be an earlier patient's.
-        for name in _OPTIONAL_FIGURES - contents.keys():
-            (out / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    return {name: out / name for name in contents}

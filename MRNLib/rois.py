@@ -41,6 +41,7 @@ __all__ = [
     "largest_part",
     "require_brainstem",
     "union",
+    "volume_note",
 ]
 
 
@@ -65,6 +66,13 @@ class Roi:
     warnings: tuple[str, ...] = ()
 
 
+def volume_note(key: str, side: str, cubic_mm: float) -> str:
+    """What is said about a nucleus whose volume ``cubic_mm`` is unusual, or 0."""
+    usual = NORM_VOLUME_MM3[key][side]
+    share = f"{cubic_mm:.0f} mm³, {100 * cubic_mm / usual:.0f} % of the usual {usual:.0f}"
+    return f"{key} {SIDE_NAMES[side]}: {share if cubic_mm else 'not in the mask'}"
+
+
 def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The largest 26-connected part of a boolean ``mask`` ``[k, j, i]``; of equals the first."""
     import SimpleITK as sitk
@@ -78,25 +86,21 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _label_box(
     mask: NDArray[Any], nucleus: Nucleus, side: str, keep_largest: bool
-) -> tuple[Box | None, int, str | None]:
-    """Box and voxel count of one label, and a warning about stray voxels."""
+) -> tuple[Box | None, int, int]:
+    """Box and voxel count of one label, and how many stray voxels were left out."""
     where = mask == nucleus.label(side)
     outer = bounding_box(where)
     if outer is None:
-        return None, 0, None
+        return None, 0, 0
     inside = where[outer.slices]
     total = int(np.count_nonzero(inside))
     if not keep_largest:
-        return outer, total, None
+        return outer, total, 0
     kept = largest_part(inside)
     count = int(np.count_nonzero(kept))
     inner = bounding_box(kept)
     assert inner is not None  # `inside` holds at least one voxel
-    box = inner.shift(outer.lower)
-    if count == total:
-        return box, count, None
-    stray = f"{nucleus.key} {SIDE_NAMES[side]}: {total - count} stray voxel(s) outside its largest "
-    return box, count, stray + f"part of {count} are ignored"
+    return inner.shift(outer.lower), count, total - count
 
 
 def _margin(spacing: Spacing, margin_mm: float, margin_slices: int) -> Index:
@@ -113,6 +117,7 @@ def _roi(
 ) -> Roi:
     boxes: list[Box] = []
     notes: list[str] = []
+    strays: list[str] = []
     volume = norm = 0.0
     for nucleus in definition.nuclei:
         for side in SIDES:
@@ -120,14 +125,12 @@ def _roi(
             usual = NORM_VOLUME_MM3[nucleus.key][side]
             cubic_mm = count * math.prod(spacing)
             volume, norm = volume + cubic_mm, norm + usual
-            notes += [stray] if stray else []
+            strays += [f"{nucleus.key} {SIDE_NAMES[side]} {stray}"] if stray else []
             boxes += [box] if box else []
             if cubic_mm < SMALL_SHARE * usual:
-                share = (
-                    f"{cubic_mm:.0f} mm³, {100 * cubic_mm / usual:.0f} % of the usual {usual:.0f}"
-                )
-                said = share if count else "not in the mask"
-                notes.append(f"{nucleus.key} {SIDE_NAMES[side]}: {said}")
+                notes.append(volume_note(nucleus.key, side, cubic_mm))
+    if strays:
+        notes.append(f"stray voxels outside the largest part are ignored: {', '.join(strays)}")
     if not boxes or volume < ABSENT_SHARE * norm:
         notes.append(f"ROI {definition.name} is absent: its nuclei are (nearly) all missing")
         return Roi(definition.name, None, False, 0, (0.0, 0.0, 0.0), tuple(notes))

@@ -1,13 +1,16 @@
-"""Writing that leaves the old file or the new one, never half of either. Standard library only."""
+"""Writing that leaves the old file or the new one, never half of either."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from MRNLib.errors import InputError
 
 
 @contextmanager
@@ -45,3 +48,44 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def replaced_files(out: Path, optional: Iterable[str] = ()) -> Iterator[Path]:
+    """Yields an empty folder to fill; its files are moved into ``out`` if the block succeeds.
+
+    Args:
+        out: Folder, made if missing; other files in it stay.
+        optional: Files of an earlier set, relative to ``out``, that go if this one lacks them.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=f".partial-{out.name}-", dir=out.parent))
+    try:
+        yield staged
+        names = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
+        for name in names:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(staged / name, out / name)
+        for name in {Path(name) for name in optional}.difference(names):
+            (out / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def require_folder(path: Path) -> None:
+    """Refuses a folder that could not be written, before the long work whose result it is for.
+
+    Raises:
+        InputError: ``path`` or a folder above it is a file, or may not be written.
+    """
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise InputError(
+            "This is a file, not a folder.", file=there, remedy="name another folder for the output"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(
+            "This folder may not be written.",
+            file=there,
+            remedy="name another folder for the output, or change its permissions",
+        )

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 from bad_inputs import ROWS, Row
-from bad_inputs.patient import sound
+from bad_inputs.patient import rois_of, sound
 
 from MRNLib.cases import Case, load_case
 from MRNLib.errors import InputError
-from MRNLib.quality import check_rois, rois_of
+from MRNLib.quality import check_rois
 
 BY_NAME = {row.name: row for row in ROWS}
 
@@ -37,6 +37,11 @@ def test_refused_with_what_where_and_what_to_do(row: Row, tmp_path):
         assert fragment in said
     assert caught.value.remedy
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.kind == "used"], ids=lambda r: r.name)
+def test_used_without_a_word(row: Row, tmp_path):
+    assert warnings_of(row.build(tmp_path), row.load) == ()
 
 
 @pytest.mark.parametrize(

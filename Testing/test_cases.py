@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from bad_inputs.grids import resampled
-from bad_inputs.patient import sound
+from bad_inputs.patient import rois_of, sound
 
 from MRNLib.cases import Case, find_case, folds, load_case, read_cohort
 from MRNLib.errors import InputError
 from MRNLib.geometry import same_grid
 from MRNLib.images import PHANTOM_MARK
-from MRNLib.quality import check_rois, rois_of
+from MRNLib.quality import check_rois
 
 
 def cohort(folder, count=4):
@@ -201,4 +202,4 @@ def test_the_sign_is_judged_on_segmented_nuclei_too(tmp_path):
     bare = load_case(Case("P", given.case.qsm, given.case.nm))
     assert check_rois(bare, rois_of(given)) == ()
     with pytest.raises(InputError, match="sign is inverted"):
-        check_rois(bare, rois_of(given), given.qsm_mask)
+        check_rois(replace(bare, qsm_mask=given.qsm_mask), rois_of(given))

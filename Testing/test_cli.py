@@ -133,6 +133,8 @@ def test_a_cancel_file_stops_the_run_and_leaves_nothing(
         (["diagnose", "--qsm", "x.nii", "--nm", "y.nii", "--out", "o", "--folds", "a"], "fold"),
         (["diagnose", "--qsm", "x.nii", "--nm", "y.nii", "--out", "o", "--bundle", "q"], "bundle"),
         (["phantom", "--out", "o", "--diagnosis", "MSA"], "HC or PD"),
+        (["diagnose", "--qsm", "x.nii", "--nm", "y.nii", "--out", __file__], "not a folder"),
+        (["phantom", "--out", f"{__file__}/deeper"], "not a folder"),
         (["bundle", "show", "nothing"], "not a model bundle"),
         (["diagnose"], ""),
         (["diagnose", "--nonsense"], "nonsense"),
@@ -179,7 +181,7 @@ def test_a_name_with_brackets_is_shown_as_it_is(phantom_case, random_bundle, tmp
     assert diagnose(paths, random_bundle, tmp_path / "out[1]", "--name=[/x] P1") == 0
     said = capfd.readouterr().out
     assert "[/x] P1" in said
-    assert "out[1]" in said.replace("\n", "")
+    assert f"Report: {tmp_path / 'out[1]' / 'report.html'}" in said
 
 
 def test_phantom_paints_into_given_masks(phantom_case, tmp_path, capfd):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from safetensors.torch import load_file, save_file
 
 from MRNLib.anatomy import MASKINGS, NOTICE, ROI_NAMES
 from MRNLib.boxes import Box
@@ -150,7 +153,29 @@ def test_an_edit_that_moves_one_box_encodes_that_roi_only(phantom_case, random_b
     assert again.provenance["encodings"] == {"0": 2, "1": 2}  # the crop, and a blank of its shape
 
 
-def test_precision_and_weights_are_part_of_the_key(phantom_case, random_bundle, tmp_path):
+@pytest.mark.parametrize(("part", "encoded"), [("encoder", 8), ("head", 0)])
+def test_other_encoder_weights_are_encoded_anew(
+    phantom_case, random_bundle, tmp_path, part, encoded
+):
+    """Another head reads the same tokens; another encoder has none yet."""
+    common = {"jitter": False, "cache": tmp_path / "cache"}
+    before = Diagnoser(Parameters(bundle=str(random_bundle), **common)).diagnose(phantom_case)
+    copy = shutil.copytree(random_bundle, tmp_path / "bundle")
+    name = f"mrn/fold_0.{part}.safetensors"
+    state = {key: 0.5 * tensor for key, tensor in load_file(copy / name).items()}
+    save_file(state, copy / name)
+    data = (copy / name).read_bytes()
+    manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
+    manifest["files"][name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    after = Diagnoser(Parameters(bundle=str(copy), **common)).diagnose(phantom_case)
+    votes = [[fold.probability_pd for fold in one.examination.folds] for one in (before, after)]
+    assert votes[0][0] != votes[1][0]
+    assert votes[0][1] == votes[1][1]
+    assert after.examination.provenance["encodings"] == {"0": encoded, "1": 0}
+
+
+def test_precision_is_part_of_the_key(phantom_case, random_bundle, tmp_path):
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         parameters = Parameters(bundle=str(random_bundle), precision="bf16")
         with pytest.raises(InputError, match="bf16"):
@@ -194,8 +219,6 @@ def test_folds_can_be_chosen(phantom_case, random_bundle, plain):
 
 
 def test_temperature_pulls_a_probability_towards_one_half(phantom_case, random_bundle, tmp_path):
-    import shutil
-
     copy = shutil.copytree(random_bundle, tmp_path / "bundle")
     bundle = open_bundle(copy)
     warm = bundle.manifest.calibration.model_copy(update={"temperature": 4.0})

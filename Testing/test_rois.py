@@ -87,7 +87,8 @@ def test_a_far_stray_voxel_does_not_widen_the_box():
     after = boxes_from_masks(qsm_mask, nm_mask, SPACING)["QSM2"]
     assert after.box == before.box
     assert len(after.warnings) == 1
-    assert after.warnings[0].startswith("SN left: 1 stray voxel(s)")
+    assert "stray" in after.warnings[0]
+    assert after.warnings[0].endswith("SN left 1")
     everything = boxes_from_masks(qsm_mask, nm_mask, SPACING, keep_largest=False)["QSM2"]
     assert everything.box.lower == (0, 0, 1)
 

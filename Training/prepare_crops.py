@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from MRNLib.cli.run import GOES_ON, exit_code
 from MRNLib.errors import InputError
 from MRNLib.training.data import save_crops
 from MRNLib.training.sources import case_crops, phantom_crops, phantom_name
@@ -29,21 +30,17 @@ Job = tuple[str, Callable[[], object]]
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        jobs = _phantoms(options) if options.phantoms else _cohort(options)
-        todo = [job for job in jobs if not (options.out / f"{job[0]}.npz").is_file()]
-        print(f"{len(jobs)} patients, {len(jobs) - len(todo)} already there", flush=True)
-        for number, name in enumerate(_run(todo, options.out, options.workers), start=1):
-            if number % 20 == 0 or number == len(todo):
-                print(f"{number}/{len(todo)} {name}", flush=True)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: _prepare(options), stopped=GOES_ON)
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    options.out.mkdir(parents=True, exist_ok=True)
+    jobs = _phantoms(options) if options.phantoms else _cohort(options)
+    todo = [job for job in jobs if not (options.out / f"{job[0]}.npz").is_file()]
+    print(f"{len(jobs)} patients, {len(jobs) - len(todo)} already there", flush=True)
+    for number, name in enumerate(_run(todo, options.out, options.workers), start=1):
+        if number % 20 == 0 or number == len(todo):
+            print(f"{number}/{len(todo)} {name}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

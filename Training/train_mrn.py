@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from MRNLib.errors import Cancelled, InputError
+from MRNLib.cli.run import GOES_ON, exit_code
+from MRNLib.errors import InputError
 from MRNLib.progress import Progress
 
 LINE_EVERY_SECONDS = 30.0
@@ -27,37 +28,33 @@ LINE_EVERY_SECONDS = 30.0
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        import torch
+    return exit_code(lambda: _train(options), stopped=GOES_ON)
 
-        from MRNLib.training.config import load_config
-        from MRNLib.training.data import load_folder
-        from MRNLib.training.trainer import Trainer
 
-        torch.set_num_threads(options.threads)
-        config = load_config(options.config, options.set)
-        if not 0 <= options.fold < options.folds:
-            raise InputError(f"--fold {options.fold} of --folds {options.folds} does not exist")
-        patients = load_folder(options.data, options.limit)
-        with _progress() as progress:
-            trainer = Trainer(
-                config,
-                patients,
-                options.out / f"fold_{options.fold}",
-                fold=options.fold,
-                folds=options.folds,
-                device=options.device,
-                progress=progress,
-            )
-            written = trainer.run()
-        print(f"written: {written}")
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except Cancelled as error:
-        print(f"{error}; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    from MRNLib.training.config import load_config
+    from MRNLib.training.data import load_folder
+    from MRNLib.training.trainer import Trainer
+
+    torch.set_num_threads(options.threads)
+    config = load_config(options.config, options.set)
+    if not 0 <= options.fold < options.folds:
+        raise InputError(f"--fold {options.fold} of --folds {options.folds} does not exist")
+    patients = load_folder(options.data, options.limit)
+    with _progress() as progress:
+        trainer = Trainer(
+            config,
+            patients,
+            options.out / f"fold_{options.fold}",
+            fold=options.fold,
+            folds=options.folds,
+            device=options.device,
+            progress=progress,
+        )
+        written = trainer.run()
+    print(f"written: {written}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from MRNLib.cases import folds, read_cohort
+from MRNLib.cli.run import GOES_ON, exit_code
 from MRNLib.errors import InputError
 from MRNLib.nnunet import commands
 from MRNLib.nnunet.commands import Workspace
@@ -31,16 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     workspace = Workspace(options.work.resolve(), options.processes)
     step = {"prepare": _prepare, "train": _train, "import": _import}[options.step]
-    try:
+
+    def run() -> None:
         for modality in options.modality:
             step(workspace, modality, options)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_code(run, stopped=GOES_ON)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ import typer
 from MRNLib.boxes import Box
 from MRNLib.cli.console import ProgressStyle, Talk
 from MRNLib.parameters import DEFAULT_BUNDLE, DEVICES, PRECISIONS, Parameters
+from MRNLib.writing import require_folder
 
 if TYPE_CHECKING:
     from MRNLib.diagnosis import Diagnosis
@@ -78,6 +79,7 @@ def segment(
     from MRNLib.cases import Case
     from MRNLib.diagnosis import Diagnoser
 
+    require_folder(out)
     talk = Talk(progress)
     parameters = Parameters(
         bundle=bundle,
@@ -140,6 +142,7 @@ def diagnose(
     from MRNLib.cases import Case
     from MRNLib.diagnosis import Diagnoser
 
+    require_folder(out)
     talk = Talk(progress)
     parameters = Parameters(
         bundle=bundle,
@@ -178,7 +181,8 @@ def show(talk: Talk, diagnosis: Diagnosis, files: dict[str, Path]) -> None:
         headline=examination.headline,
         files={key: str(path) for key, path in files.items()},
     )
-    talk.show(examination_table(examination, str(files["report.html"])))
+    talk.show(examination_table(examination))
+    talk.say(f"Report: {files['report.html']}")
 
 
 def parse_folds(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import typer
 
 from MRNLib.cli.console import ProgressStyle, Talk
 from MRNLib.parameters import DEFAULT_BUNDLE
+from MRNLib.writing import require_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +53,7 @@ def evaluate(
         raise InputError(
             f"--segmented {segmented} is too few for an AUC.", expected="0, or 20 and more"
         )
+    require_folder(out)
     talk = Talk(progress)
     opened = open_bundle(bundle)
     with talk.progress() as report:

@@ -12,6 +12,7 @@ from MRNLib.anatomy import NOTICE
 from MRNLib.cli.console import ProgressStyle, Talk
 from MRNLib.parameters import DEFAULT_BUNDLE, Parameters
 from MRNLib.progress import part
+from MRNLib.writing import require_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +46,7 @@ def phantom(
 
     if diagnosis not in (None, "HC", "PD"):
         raise InputError(f"--diagnosis {diagnosis} is unknown.", expected="HC or PD")
+    require_folder(out)
     talk = Talk(progress)
     with talk.progress() as report:
         if from_masks:
@@ -72,6 +74,7 @@ def demo(
     from MRNLib.diagnosis import Diagnoser
     from MRNLib.phantom import DEMO_SEEDS, write_cohort
 
+    require_folder(out)
     talk = Talk(progress)
     patients = out / "patients"
     results = {}

@@ -12,20 +12,28 @@ import typer
 from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, err
 from MRNLib.errors import Cancelled, MrnError
 
+# What a script says that takes up its own work again.
+GOES_ON = "Stopped; the same command goes on."
 
-def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
-    """Runs one command line; exit code 2 for unusable input, 130 after a cancel."""
+
+def exit_code(work: Callable[[], Any], stopped: str = "Stopped.") -> int:
+    """Runs ``work`` and says what a user caused in plain text.
+
+    Args:
+        work: What to do; a returned number is the exit code.
+        stopped: What is said after Ctrl-C or a cancel.
+
+    Returns:
+        0, what ``work`` returned, 2 for unusable input, or 130 after a cancel.
+    """
     try:
-        result = app(args=arguments, standalone_mode=False)
-    except Cancelled:
-        err.print("Cancelled.", markup=False)
+        result = work()
+    except (Cancelled, KeyboardInterrupt, typer.Abort):
+        err.print(stopped, markup=False)
         return EXIT_CANCELLED
     except MrnError as error:
         err.print(str(error), style="red", markup=False)
         return EXIT_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        err.print("Stopped.", markup=False)
-        return EXIT_CANCELLED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         err.print(f"{where}{error.strerror or error}", style="red", markup=False)
@@ -38,6 +46,11 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
         show()
         return int(getattr(error, "exit_code", EXIT_INPUT))
     return result if isinstance(result, int) else 0
+
+
+def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
+    """Runs one command line of a typer program; see :func:`exit_code`."""
+    return exit_code(lambda: app(args=arguments, standalone_mode=False))
 
 
 def run_script(command: Callable[..., Any]) -> None:

@@ -29,7 +29,7 @@ def demo_table(rows: Iterable[tuple[Case, Examination]]) -> Table:
     return table
 
 
-def examination_table(examination: Examination, report: str) -> Table:
+def examination_table(examination: Examination) -> Table:
     """One patient's result."""
     table = Table(
         title=escape(f"{examination.identifier}: {examination.headline}"),
@@ -49,5 +49,4 @@ def examination_table(examination: Examination, report: str) -> Table:
     for item in examination.rois:
         place = f"{item.slices} slices, box {item.box}" if item.box else "absent"
         table.add_row(f"ROI {item.name}", place + (", left out" if item.masked else ""))
-    table.add_row("Report", escape(report))
     return table

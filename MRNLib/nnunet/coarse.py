@@ -8,20 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK as sitk
 
+from MRNLib.boxes import bounding_box
+
 # Around what was found on the coarse copy, for the network's context.
 CONTEXT_MM = 15.0
-
-
-def bounds(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """The bounding box of a mask, or None if it is empty."""
-    parts = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        hits = np.flatnonzero(mask.any(axis=others))
-        if hits.size == 0:
-            return None
-        parts.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return tuple(parts)
 
 
 def coarser(image: sitk.Image, spacing: Sequence[float]) -> sitk.Image:
@@ -63,15 +53,15 @@ def box_around(
     Returns:
         Slices in ``(i, j, k)`` order, or None if nothing was found.
     """
-    box = bounds(found > 0)
+    box = bounding_box(found > 0)
     if box is None:
         return None
     slices = []
-    for axis, where in enumerate(box[::-1]):
+    for axis, (first, last) in enumerate(zip(box.lower, box.upper, strict=True)):
         ratio = image.GetSize()[axis] / coarse.GetSize()[axis]
         margin = math.ceil(CONTEXT_MM / coarse.GetSpacing()[axis])
         # Cut between voxels of the coarse copy, so that the network sees the part on the same grid.
-        low = max(where.start - margin, 0)
-        high = min(where.stop + margin, coarse.GetSize()[axis])
+        low = max(first - margin, 0)
+        high = min(last + margin, coarse.GetSize()[axis])
         slices.append(slice(round(low * ratio), round(high * ratio)))
     return slices[0], slices[1], slices[2]

@@ -58,8 +58,8 @@ class TinyPlan:
 
 # Sizes for one core of a small machine (AVX2, no GPU): about half a second a step.
 TINY = {
-    "QSM": TinyPlan((16, 64, 64), (12, 24, 32, 40, 48), (1, 2, 2, 2, 2), Schedule(19)),
-    "NM": TinyPlan((16, 64, 64), (8, 16, 32, 48), (1, 1, 2, 2), Schedule(20)),
+    "QSM": TinyPlan((16, 64, 64), (12, 24, 32, 40, 48), (1, 2, 2, 2, 2), Schedule(50)),
+    "NM": TinyPlan((16, 64, 64), (8, 16, 32, 48), (1, 1, 2, 2), Schedule(40)),
 }
 
 

@@ -16,7 +16,7 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.preprocessing.resampling.default_resampling import determine_do_sep_z_and_axis
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from MRNLib.nnunet.coarse import bounds
+from MRNLib.boxes import bounding_box
 
 # Normalisations that depend on which part of the head is in the array.
 OWN_STATISTICS = ("ZScoreNormalization", "RescaleTo01Normalization")
@@ -107,8 +107,9 @@ def to_labels(
     result = np.zeros(properties["shape_before_cropping"], np.uint8)
     cropped = tuple(slice(low, high) for low, high in properties["bbox_used_for_cropping"])
     shape = tuple(properties["shape_after_cropping_and_before_resampling"])
-    foreground = bounds(logits.argmax(0).numpy() > 0)
-    if foreground is not None:
+    box = bounding_box(logits.argmax(0).numpy() > 0)
+    if box is not None:
+        foreground: tuple[slice, ...] = box.slices
         if tuple(logits.shape[1:]) == shape:
             labels = logits[(slice(None), *foreground)].argmax(0).numpy().astype(np.uint8)
             target = foreground

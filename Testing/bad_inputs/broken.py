@@ -71,6 +71,16 @@ def _dicom(**how):
     return build
 
 
+def garbled_position(folder: Path) -> dict[str, Path]:
+    """A series one of whose slices has letters where its position should be."""
+    paths = _dicom()(folder)
+    file = paths["qsm"] / "1_007.dcm"
+    where = sitk.ReadImage(str(file)).GetMetaData("0020|0032").strip().encode()
+    assert file.read_bytes().count(where) == 1
+    file.write_bytes(file.read_bytes().replace(where, b"x" * len(where)))
+    return paths
+
+
 def _uneven() -> np.ndarray:
     return 2.5 * np.arange(32) + np.where(np.arange(32) > 10, 0.4, 0.0)
 
@@ -132,6 +142,7 @@ ROWS = (
     _error("several_series", _dicom(number=2), "2 DICOM series", "Series 1 (32 images)"),
     _error("missing_slices", _dicom(leave_out=(7, 8)), "2 slice(s) are missing", "7.50 mm"),
     _error("uneven_slices", _dicom(positions=_uneven()), "unevenly spaced", "2.90 mm"),
+    _error("garbled_position", garbled_position, "no readable position"),
     _error("phase_series", _dicom(kind="ORIGINAL\\PRIMARY\\P\\ND"), "phase image"),
     _error("empty_folder", _instead("folder", lambda t, p: t.mkdir()), "no DICOM image series"),
     _error("missing", _instead("gone.nii.gz", lambda t, p: None), "no such file"),

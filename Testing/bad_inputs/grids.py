@@ -103,6 +103,23 @@ def _spaced(spacing: tuple[float, float, float]):
     return lambda folder: sound().but(spacing=spacing).write(folder)
 
 
+def huge(folder: Path) -> dict[str, Path]:
+    """Voxels of 0.3 mm: thirty million of them in this small field of view."""
+    patient, paths = sound(), {}
+    for name in ("qsm", "nm", "qsm_mask", "nm_mask"):
+        image = patient.image(name)
+        sizes = zip(image.GetSize(), image.GetSpacing(), strict=True)
+        grid = sitk.Image([int(n * mm / 0.3) for n, mm in sizes], sitk.sitkUInt8)
+        grid.SetSpacing((0.3, 0.3, 0.3))
+        grid.SetOrigin(image.GetOrigin())
+        grid.SetDirection(image.GetDirection())
+        how = sitk.sitkNearestNeighbor if name.endswith("mask") else sitk.sitkLinear
+        fine = sitk.Resample(image, grid, sitk.Transform(), how, 0.0, image.GetPixelID())
+        paths[name] = folder / f"{name}.mha"
+        sitk.WriteImage(fine, str(paths[name]))
+    return paths
+
+
 ROWS = (
     Row("oblique_15", _oblique(15), "warning", ("oblique by 15 degrees", "resampled")),
     Row("oblique_38", _oblique(38), "error", ("rotated by 38 degrees", "axial")),
@@ -125,5 +142,6 @@ ROWS = (
     Row(
         "thick_slices", _spaced((1.4, 1.4, 3.5)), "warning", ("out of distribution", "3.5 mm thick")
     ),
+    Row("huge", huge, "used", (), ()),
     Row("wide_pixels", _spaced((1.8, 1.8, 2.5)), "warning", ("out of distribution", "1.8 mm wide")),
 )

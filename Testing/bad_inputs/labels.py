@@ -88,7 +88,13 @@ ROWS = (
         ("ROI QSM3 is absent",),
         (),
     ),
-    Row("stray", _masked(stray), "warning", ("SN right", "3 stray voxel(s)"), ()),
+    Row(
+        "stray",
+        _masked(stray),
+        "warning",
+        ("stray voxels outside the largest part are ignored: SN right 3",),
+        (),
+    ),
     Row("no_midbrain", _masked(no_midbrain), "error", ("NM and QSM2", "absent"), ()),
     Row(
         "empty_mask",

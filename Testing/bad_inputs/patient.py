@@ -15,6 +15,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from MRNLib.anatomy import NM_NUCLEI, NORM_VOLUME_MM3, QSM_NUCLEI
+from MRNLib.cases import CaseImages
+from MRNLib.rois import Roi, boxes_from_masks
 
 SPACING = (1.4, 1.4, 2.5)
 SIZE = (68, 76, 32)  # i, j, k
@@ -126,3 +128,13 @@ def _sound() -> Patient:
     return Patient(
         np.where(brain, qsm, 0).astype(np.float32), nm.astype(np.float32), qsm_mask, nm_mask
     )
+
+
+def rois_of(images: CaseImages) -> dict[str, Roi]:
+    """The four ROIs of a patient from the masks in ``images``; those without a mask are absent."""
+    arrays = [
+        None if mask is None else sitk.GetArrayViewFromImage(mask)
+        for mask in (images.qsm_mask, images.nm_mask)
+    ]
+    x, y, z = images.qsm.image.GetSpacing()
+    return boxes_from_masks(arrays[0], arrays[1], (x, y, z))

@@ -15,7 +15,7 @@ class Row:
         name: Short name, the test's id.
         build: Writes the files into a folder: ``qsm``, ``nm`` and where given ``qsm_mask``,
             ``nm_mask`` to their paths.
-        kind: ``error`` (refused) or ``warning`` (used, and said).
+        kind: ``error`` (refused), ``warning`` (used, and said) or ``used`` (without a word).
         expected: What the message contains, every fragment.
         names: The files the message names, by role.
         options: Extra options of the command line.
