@@ -17,13 +17,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from MRNLib.anatomy import ROI_NAMES
 from MRNLib.errors import BundleError
-from MRNLib.models.config import MrnConfig
+from MRNLib.manifest import Manifest, SegmenterEntry, encoder_file, head_file
 from MRNLib.models.heads import HEAD_PREFIX
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from MRNLib.models.mrn import Mrn
 
-FORMAT: Final = "mrn-bundle-1"
 HEAD_TENSORS = {
     f"{HEAD_PREFIX}hidden.weight": 2,
     f"{HEAD_PREFIX}hidden.bias": 1,
@@ -39,69 +37,6 @@ HEAD_TENSORS = {
     f"{HEAD_PREFIX}output.bias": 1,
 }
 INSTALLED = Path(__file__).parent / "bundles"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoredFile(_Strict):
-    """Size in bytes and SHA-256 of one file of the bundle."""
-
-    size: int
-    sha256: str
-
-
-class CalibrationSettings(_Strict):
-    """How a fold's logits become a probability, and where the bundle abstains.
-
-    The temperature divides the logits (Guo et al. 2017). A probability strictly between the two
-    limits is reported as undecided.
-    """
-
-    temperature: float = Field(gt=0)
-    abstain_low: float = Field(ge=0, le=0.5)
-    abstain_high: float = Field(ge=0.5, le=1)
-    source: str
-
-
-class SegmenterEntry(_Strict):
-    """A segmenter's folder in the bundle, and the volumes it looks at, in order."""
-
-    folder: str
-    channels: tuple[Literal["QSM", "NM", "T1"], ...]
-
-
-class Manifest(_Strict):
-    """``manifest.json``."""
-
-    format: Literal["mrn-bundle-1"]
-    name: str
-    version: str
-    trained_on: Literal["phantom", "human"]
-    summary: str
-    model: MrnConfig
-    folds: tuple[int, ...]
-    margin_mm: float
-    margin_slices: int
-    # Native crop shape [slices, height, width] that an absent ROI is given (training median).
-    absent_roi_shapes: dict[str, tuple[int, int, int]]
-    calibration: CalibrationSettings
-    segmenters: dict[Literal["QSM", "NM"], SegmenterEntry]
-    files: dict[str, StoredFile]
-
-    @model_validator(mode="after")
-    def _complete(self) -> Manifest:
-        missing = [roi for roi in ROI_NAMES if roi not in self.absent_roi_shapes]
-        if missing:
-            raise ValueError(f"no shape for an absent {', '.join(missing)}")
-        if not self.folds or len(set(self.folds)) != len(self.folds):
-            raise ValueError("there has to be a fold, and none twice")
-        for fold in self.folds:
-            for name in (encoder_file(fold), head_file(fold)):
-                if name not in self.files:
-                    raise ValueError(f"fold {fold} is listed without its file {name}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -222,16 +157,6 @@ class Bundle:
                 expected=f"one of {', '.join(map(str, self.manifest.folds))}",
             )
         return fold
-
-
-def encoder_file(fold: int) -> str:
-    """Path of a fold's encoder inside the bundle."""
-    return f"mrn/fold_{fold}.encoder.safetensors"
-
-
-def head_file(fold: int) -> str:
-    """Path of a fold's classification head inside the bundle."""
-    return f"mrn/fold_{fold}.head.safetensors"
 
 
 def installed_bundles() -> list[str]:

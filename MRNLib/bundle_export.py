@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from MRNLib.bundle import (
+from MRNLib.bundle import Bundle, open_bundle
+from MRNLib.errors import InputError
+from MRNLib.manifest import (
     FORMAT,
-    Bundle,
     CalibrationSettings,
     Manifest,
     SegmenterEntry,
     StoredFile,
     encoder_file,
     head_file,
-    open_bundle,
 )
-from MRNLib.errors import InputError
 from MRNLib.models.config import MrnConfig
 from MRNLib.models.heads import HEAD_PREFIX
 from MRNLib.writing import replaced, replaced_folder

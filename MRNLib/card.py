@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MRNLib.anatomy import NOT_ATYPICAL, NOTICE, NUCLEI, SIDES
-from MRNLib.bundle import Bundle, Manifest
+from MRNLib.bundle import Bundle
 from MRNLib.evaluation import fold_mean
+from MRNLib.manifest import Manifest
 from MRNLib.metrics import classification_metrics, with_interval
 
 Figure = tuple[float, float, float]
@@ -29,11 +30,14 @@ def cross_validated_scores(features: NDArray[Any], labels: NDArray[Any]) -> NDAr
     return cross_val_predict(model, features, labels, cv=folds, method="predict_proba")[:, 1]
 
 
-def classification_rows(bundle: Bundle, records: Sequence[Record]) -> dict[str, dict[str, Figure]]:
+def classification_rows(
+    bundle: Bundle, records: Sequence[Record], draws: int = 1000
+) -> dict[str, dict[str, Figure]]:
     """Figures with intervals, by system and measure.
 
     Systems: MRN with boxes from true masks, MRN with boxes from the bundle's own masks, the two
-    oracles on the same patients, and the two leakage controls.
+    oracles on the same patients, and the two leakage controls. Intervals come from ``draws``
+    bootstrap draws.
     """
     labels = np.array([record["pd"] for record in records])
     temperature = bundle.manifest.calibration.temperature
@@ -42,31 +46,35 @@ def classification_rows(bundle: Bundle, records: Sequence[Record]) -> dict[str, 
     measured = classification_metrics()
     rows: dict[str, dict[str, Figure]] = {}
     if outlined:
-        rows[f"MRN, boxes from its own masks (n={len(outlined)})"] = _all(
-            measured, outlined_labels, fold_mean(outlined, "margins_predicted", temperature)
+        rows[f"MRN, boxes from its own masks (n={len(outlined)})"] = _with_intervals(
+            measured, outlined_labels, fold_mean(outlined, "margins_predicted", temperature), draws
         )
-    rows[f"MRN, boxes from true masks, an upper bound (n={len(records)})"] = _all(
-        measured, labels, fold_mean(records, "margins", temperature)
+    rows[f"MRN, boxes from true masks, an upper bound (n={len(records)})"] = _with_intervals(
+        measured, labels, fold_mean(records, "margins", temperature), draws
     )
     auc = {"auc": measured["auc"]}
     features = np.array([list(record["measurements"].values()) for record in records])
-    rows["Image oracle, cross-validated"] = _all(
-        measured, labels, cross_validated_scores(features, labels)
+    rows["Image oracle, cross-validated"] = _with_intervals(
+        measured, labels, cross_validated_scores(features, labels), draws
     )
-    rows["Latent oracle"] = _all(measured, labels, _latent(records))
-    rows["Leakage: MRN on crops with the nuclei blanked"] = _all(
-        auc, labels, fold_mean(records, "margins_blanked", temperature)
+    rows["Latent oracle"] = _with_intervals(measured, labels, _latent(records), draws)
+    rows["Leakage: MRN on crops with the nuclei blanked"] = _with_intervals(
+        auc, labels, fold_mean(records, "margins_blanked", temperature), draws
     )
     if outlined:
         sizes = np.array([list(record["volumes"].values()) for record in outlined])
-        rows["Leakage: volumes of predicted masks, cross-validated"] = _all(
-            auc, outlined_labels, cross_validated_scores(sizes, outlined_labels)
+        rows["Leakage: volumes of predicted masks, cross-validated"] = _with_intervals(
+            auc, outlined_labels, cross_validated_scores(sizes, outlined_labels), draws
         )
     return rows
 
 
-def _all(metrics: Any, labels: NDArray[Any], scores: NDArray[Any]) -> dict[str, Figure]:
-    return {name: with_interval(metric, labels, scores) for name, metric in metrics.items()}
+def _with_intervals(
+    metrics: Any, labels: NDArray[Any], scores: NDArray[Any], draws: int
+) -> dict[str, Figure]:
+    return {
+        name: with_interval(metric, labels, scores, draws=draws) for name, metric in metrics.items()
+    }
 
 
 def _latent(records: Sequence[Record]) -> NDArray[np.float64]:
@@ -91,10 +99,10 @@ def dice_rows(records: Sequence[Record]) -> dict[str, Figure]:
     return rows
 
 
-def card(bundle: Bundle, records: Sequence[Record], command: str) -> str:
+def card(bundle: Bundle, records: Sequence[Record], command: str, draws: int = 1000) -> str:
     """The model card, Markdown."""
     manifest = bundle.manifest
-    rows = classification_rows(bundle, records)
+    rows = classification_rows(bundle, records, draws)
     names = list(next(iter(rows.values())))
     lines = [
         f"# {manifest.name} {manifest.version}",

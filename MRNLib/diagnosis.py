@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +15,11 @@ from MRNLib.bundle import Bundle, open_bundle
 from MRNLib.cache import ArrayCache
 from MRNLib.cases import Case, CaseImages, load_case
 from MRNLib.classifier import Classifier
+from MRNLib.decision import decide, headline
 from MRNLib.encoding import choose_device
 from MRNLib.errors import InputError
 from MRNLib.examination import (
-    DEMONSTRATION,
-    NO_MEANING,
     Calibration,
-    Decision,
     Examination,
     FoldResult,
     RoiSummary,
@@ -184,7 +182,7 @@ class Diagnoser:
             warnings.append(f"Degraded: {', '.join(absent)} absent and therefore masked.")
         warnings += biomarkers.quality_warnings(measured)
         manifest = self.bundle.manifest
-        decision = self._decide(readout.probability, images.phantom)
+        decision = decide(readout.probability, manifest, images.phantom)
         votes = zip(classifier.folds, readout.votes, strict=True)
         return Examination(
             identifier=case.identifier,
@@ -205,39 +203,6 @@ class Diagnoser:
             warnings=tuple(dict.fromkeys(warnings)),
             provenance=provenance(images, self.bundle, classifier, self.parameters),
         )
-
-    def _decide(self, probability: float, phantom: bool) -> Decision:
-        """PD or HC outside the bundle's abstain limits; none where the number has no meaning."""
-        manifest = self.bundle.manifest
-        if manifest.trained_on == "phantom" and not phantom:
-            return DEMONSTRATION
-        limits = manifest.calibration
-        if limits.abstain_low < probability < limits.abstain_high:
-            return "undecided"
-        return "PD" if probability >= 0.5 else "HC"
-
-
-def headline(
-    decision: Decision, probability: float, left_out: Sequence[str] = (), phantom: bool = False
-) -> str:
-    """One sentence for the top of every view.
-
-    Args:
-        decision: What the rules say.
-        probability: Of PD.
-        left_out: ROIs that were absent or masked.
-        phantom: Whether the patient is a digital one.
-    """
-    if decision == DEMONSTRATION:
-        return NO_MEANING
-    of = " (digital phantom)" if phantom else ""
-    without = f" Degraded: without {', '.join(left_out)}." if left_out else ""
-    said = {
-        "PD": "Parkinson's disease more likely than not",
-        "HC": "healthy control more likely than not",
-        "undecided": "undecided, within the model's abstain limits",
-    }[decision]
-    return f"P(PD) = {probability:.2f}{of}: {said}.{without}"
 
 
 def _report_images(outlines: Outlines) -> ReportImages:

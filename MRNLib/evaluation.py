@@ -9,6 +9,7 @@ blanked.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,7 @@ def _start(parameters: Parameters) -> None:
 
     from MRNLib.bundle import open_bundle
 
+    os.environ["OMP_NUM_THREADS"] = "1"  # what the segmenters go by
     torch.set_num_threads(1)
     _evaluator = Evaluator(open_bundle(parameters.bundle), parameters)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Modality = Literal["QSM", "NM"]
 # Part of the cache key; raised when the same weights give other masks than before.
-SEGMENTATION_VERSION = 2
+SEGMENTATION_VERSION = 3
 MODALITIES: tuple[Modality, Modality] = ("QSM", "NM")
 
 

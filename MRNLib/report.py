@@ -71,15 +71,21 @@ def fill(examination: Examination, images: ReportImages, folder: Path) -> list[s
 
 
 def biomarkers_csv(examination: Examination) -> str:
-    """The biomarkers as a table, one row each, with the case's name and the notice in columns."""
+    """The biomarkers as a table, one row each.
+
+    Every row names its case, what the model behind the outlines was trained on, and the notice, so
+    that it keeps them when tables of many cases are put together.
+    """
     names = [field.name for field in dataclasses.fields(Biomarker)]
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow(["identifier", *names, "notice"])
+    table.writerow(["identifier", *names, "model_trained_on", "notice"])
     for item in examination.biomarkers:
         row = {**dataclasses.asdict(item), "flags": "; ".join(item.flags)}
         values = ["" if row[name] is None else row[name] for name in names]
-        table.writerow([examination.identifier, *values, examination.notice])
+        table.writerow(
+            [examination.identifier, *values, examination.trained_on, examination.notice]
+        )
     return stream.getvalue()
 
 

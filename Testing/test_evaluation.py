@@ -101,13 +101,13 @@ KEYS = ("CN", "PUT", "GP", "TH", "STN", "SN", "RN", "DN", "NM-SN")
 def test_card_states_figures_oracles_and_leakage(random_bundle):
     bundle = open_bundle(random_bundle)
     records = synthetic(60, np.random.default_rng(0))
-    rows = classification_rows(bundle, records)
+    rows = classification_rows(bundle, records, draws=100)
     value, low, high = rows["MRN, boxes from its own masks (n=60)"]["auc"]
     assert low < value < high
     assert value > 0.8
     blanked = rows["Leakage: MRN on crops with the nuclei blanked"]["auc"]
     assert blanked[1] < 0.5 < blanked[2]
-    text = card(bundle, records, "mrn evaluate")
+    text = card(bundle, records, "mrn evaluate", draws=20)
     for fragment in (
         "Research use only. Not for clinical use.",
         "atypical parkinsonism",

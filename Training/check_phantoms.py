@@ -32,6 +32,8 @@ from MRNLib.phantom.tables import NEUROMELANIN, NM_SN_MEAN, SUSCEPTIBILITY
 from MRNLib.phantom.truth import random_stream
 
 MASKED = ((), ("NM",), ("QSM1",), ("QSM2",), ("QSM3",))
+# Dice of the mean shapes that the design gives for the ends of the range.
+WANTED_DICE = {"DN": 0.49, "TH": 0.88}
 WANTED = {(): 0.92, ("NM",): 0.851, ("QSM1",): 0.918, ("QSM2",): 0.886}
 
 
@@ -217,13 +219,19 @@ def real_section(folder: Path) -> list[str]:
         x, y, z = images[0].GetSpacing()
         placed.append(checks.dice_of_mean_shapes(*masks, (x, y, z)))
         shaped.append(checks.dice_of_mean_shapes(*masks, (x, y, z), own_centroids=True))
-    rows = [
-        [key, *(f"{np.mean([item[key] for item in group]):.2f}" for group in (placed, shaped))]
-        for key in placed[0]
-    ]
+    rows = []
+    for key in placed[0]:
+        found = [f"{np.mean([item[key] for item in group]):.2f}" for group in (placed, shaped)]
+        rows.append([key, f"{WANTED_DICE[key]:.2f}" if key in WANTED_DICE else "", *found])
     title = f"## Mean shapes against {len(placed)} real mask pairs, Dice, mean of both sides"
-    head = ["nucleus", "in the head's frame", "on its own centroid"]
-    return [title, "", *table(head, rows)]
+    head = ["nucleus", "wanted", "in the head's frame", "on its own centroid"]
+    note = (
+        "In the head's frame the mean shape stands where the mean head has it; on its own centroid "
+        "only its form is compared. The dentate nucleus, farthest from the frame's origin, misses "
+        "the wanted figure by its place, not its form; fitting the frame's scale to each head did "
+        "not help it."
+    )
+    return [title, "", *table(head, rows), "", note]
 
 
 if __name__ == "__main__":

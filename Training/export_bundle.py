@@ -9,27 +9,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import typer
 
-from MRNLib.anatomy import ROI_NAMES
 from MRNLib.boxes import crop
-from MRNLib.bundle import Bundle, CalibrationSettings
+from MRNLib.bundle import Bundle
 from MRNLib.bundle_export import BundleParts, update_bundle, write_bundle
 from MRNLib.classifier import Classifier, PatientCrops
 from MRNLib.cli.run import run_script
-from MRNLib.encoding import Shape
 from MRNLib.errors import InputError
+from MRNLib.manifest import CalibrationSettings
 from MRNLib.metrics import fit_temperature
 from MRNLib.models.config import MrnConfig
 from MRNLib.parameters import Parameters
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
 from MRNLib.training.data import PatientCrops as StoredCrops
 from MRNLib.training.data import load_crops
+from MRNLib.training.dataset import median_shapes
 
 # A probability this near .5 is called undecided.
 ABSTAIN = 0.1
@@ -42,13 +41,6 @@ def boxed(stored: StoredCrops) -> PatientCrops:
         for name, roi in stored.rois.items()
     }
     return PatientCrops(crops, {name: array.shape for name, array in crops.items()})
-
-
-def median_shape(roi: str, shapes: list[Mapping[str, Shape]]) -> Shape:
-    """Median native crop shape of one ROI."""
-    found = [one[roi] for one in shapes if roi in one]
-    slices, height, width = np.median(found, axis=0).astype(int).tolist()
-    return slices, height, width
 
 
 def calibrate(bundle: Bundle, patients: list[StoredCrops], note: str) -> CalibrationSettings:
@@ -91,7 +83,6 @@ def main(
     ]
     if any(model != described[0] for model in described):
         raise InputError("The folds are not of one model.", file=folds[0].parent)
-    shapes = [boxed(patient).shapes for patient in patients]
     parts = BundleParts(
         name=name,
         version=bundle_version,
@@ -102,7 +93,7 @@ def main(
         segmenters={"QSM": segmenter_qsm, "NM": segmenter_nm},
         margin_mm=MARGIN_MM,
         margin_slices=MARGIN_SLICES,
-        absent_roi_shapes={roi: median_shape(roi, shapes) for roi in ROI_NAMES},
+        absent_roi_shapes=median_shapes(patients),
     )
     bundle = write_bundle(parts, out)
     note = f"{len(patients)} validation {'phantoms' if origin == 'phantom' else 'patients'}"

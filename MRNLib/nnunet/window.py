@@ -5,10 +5,11 @@ exact mode so is their order. Two things differ: there is no helper thread that 
 would leave behind, and a run may leave tiles out:
 
 1. Every other tile along each axis already covers the volume once. They are run first.
-2. Of the tiles between them, only those are run that touch something the first ones found.
+2. Of the tiles between them, those are run that touch something found, with a margin; again until
+   nothing new is found.
 
-So the nuclei get all the tiles that nnU-Net would give them, wherever the head lies in the volume,
-and the rest of it an eighth.
+So whatever is called a nucleus in the end got all the tiles that nnU-Net would give it, and the
+rest of the volume an eighth.
 """
 
 from __future__ import annotations
@@ -35,18 +36,16 @@ DOING = "Outlining the nuclei"
 
 # Voxels around what was found that count as found, since the first tiles see the edges of things.
 FOUND_MARGIN = (2, 6, 6)
-# Fewer voxels than this, that lie apart from others, are not looked at again: a tile's rim, far
-# from its centre, often takes a few for a nucleus, and the tiles beside it outvote it. The smallest
-# nucleus (STN) has 75.
-SMALLEST_FIND = 40
 # Tiles that go through the network together, outside exact mode (nnU-Net runs one at a time).
 BATCH = 4
-# Memory for the first tiles' outputs; what does not fit is computed again if it is needed.
-KEPT_BYTES = 512_000_000
 
 
 class TilePredictor(nnUNetPredictor):
-    """nnU-Net's predictor for one stored network."""
+    """nnU-Net's predictor for one stored network.
+
+    Attributes:
+        tiles_run: Tiles that the latest :meth:`predict` ran, of all folds.
+    """
 
     def __init__(self, stored: StoredNetwork, device: torch.device) -> None:
         # nnU-Net's constructor prints advice to whoever has no GPU.
@@ -71,7 +70,7 @@ class TilePredictor(nnUNetPredictor):
         )
         self.exact = True
         self.progress: Progress = silent
-        self._chosen: list[Slices] | None = None
+        self.tiles_run = 0
 
     def predict(self, data: torch.Tensor, *, exact: bool, progress: Progress) -> torch.Tensor:
         """Logits of preprocessed data, averaged over the folds.
@@ -84,7 +83,7 @@ class TilePredictor(nnUNetPredictor):
         Returns:
             ``[classes, slices, rows, columns]``, float16, on the CPU.
         """
-        self.exact, self._chosen = exact, None
+        self.exact, self.tiles_run = exact, 0
         total: torch.Tensor | None = None
         count = len(self.list_of_parameters)
         for number, weights in enumerate(self.list_of_parameters):
@@ -109,31 +108,21 @@ class TilePredictor(nnUNetPredictor):
         logits = torch.zeros((heads, *data.shape[1:]), dtype=torch.half, device=where)
         weights = torch.zeros(data.shape[1:], dtype=torch.half, device=where)
 
-        def output(tiles: Sequence[Slices]) -> torch.Tensor:
+        def run(tiles: Sequence[Slices]) -> None:
+            self.tiles_run += len(tiles)
             batch = torch.stack([data[tile] for tile in tiles]).contiguous().to(self.device)
             prediction = self.network(batch).to(where)
             prediction *= gaussian
-            return prediction
-
-        def add(tile: Slices, prediction: torch.Tensor) -> None:
-            logits[tile] += prediction
-            weights[tile[1:]] += gaussian
+            for tile, part in zip(tiles, prediction, strict=True):
+                logits[tile] += part
+                weights[tile[1:]] += gaussian
 
         if self.exact:
             for number, tile in enumerate(slicers):
                 self.progress(number / len(slicers), DOING)
-                add(tile, output([tile])[0])
+                run([tile])
         else:
-            kept = self._choose(slicers, data, output, where)
-            chosen = self._chosen or []
-            missing = [tile for tile in chosen if _start(tile) not in kept]
-            for number, tiles in enumerate(batches := _batches(missing)):
-                self.progress(0.6 + 0.4 * number / len(batches), DOING)
-                for tile, prediction in zip(tiles, output(tiles), strict=True):
-                    add(tile, prediction)
-            for tile in chosen:
-                if _start(tile) in kept:
-                    add(tile, kept.pop(_start(tile)))
+            self._run_where_it_matters(slicers, data, logits, run)
         # Tiles left out leave nothing to divide by; their voxels are background.
         empty = weights == 0
         weights[empty] = 1
@@ -145,31 +134,26 @@ class TilePredictor(nnUNetPredictor):
         self.progress(1.0, "Nuclei outlined")
         return logits
 
-    def _choose(
+    def _run_where_it_matters(
         self,
         slicers: Sequence[Slices],
         data: torch.Tensor,
-        output: Callable[[Sequence[Slices]], torch.Tensor],
-        where: torch.device,
-    ) -> dict[tuple[int, ...], torch.Tensor]:
-        """Sets the tiles to run, in nnU-Net's order; returns outputs that are there already."""
-        kept: dict[tuple[int, ...], torch.Tensor] = {}
-        if self._chosen is not None:  # a further fold runs the tiles that the first one chose
-            return kept
-        found = torch.zeros(data.shape[1:], dtype=torch.bool, device=where)
-        first = [tile for tile in cover(slicers)[0] if _holds_tissue(data[tile])]
-        room = KEPT_BYTES
-        for number, tiles in enumerate(batches := _batches(first)):
-            self.progress(0.6 * number / len(batches), DOING)
-            for tile, prediction in zip(tiles, output(tiles), strict=True):
-                found[tile[1:]] |= prediction[1:].amax(0) > prediction[0]
-                room -= prediction.nbytes
-                if room >= 0:
-                    kept[_start(tile)] = prediction.clone()
-        found = _region(found)
-        have = {_start(tile) for tile in first}
-        self._chosen = [tile for tile in slicers if _start(tile) in have or found[tile[1:]].any()]
-        return kept
+        logits: torch.Tensor,
+        run: Callable[[Sequence[Slices]], None],
+    ) -> None:
+        """Runs the covering tiles, then those around what is found, until nothing new is."""
+        left = list(slicers)
+        chosen = [tile for tile in cover(slicers)[0] if _holds_tissue(data[tile])]
+        start, width = 0.0, 0.6
+        while chosen:
+            for number, tiles in enumerate(batches := _batches(chosen)):
+                self.progress(start + width * number / len(batches), DOING)
+                run(tiles)
+            start, width = start + width, 0.75 * (1 - start - width)
+            ran = {_start(tile) for tile in chosen}
+            left = [tile for tile in left if _start(tile) not in ran]
+            found = _with_margin(logits[1:].amax(0) > logits[0])
+            chosen = [tile for tile in left if found[tile[1:]].any()]
 
 
 def _batches(tiles: Sequence[Slices]) -> list[Sequence[Slices]]:
@@ -202,13 +186,11 @@ def _holds_tissue(patch: torch.Tensor) -> bool:
     return bool(patch.max() > patch.min())
 
 
-def _region(found: torch.Tensor) -> torch.Tensor:
-    """What was found with a margin, in parts that hold enough voxels to be of a nucleus."""
-    array = found.cpu().numpy()
+def _with_margin(found: torch.Tensor) -> torch.Tensor:
+    """Also what lies within :data:`FOUND_MARGIN` of something found."""
     sizes = [2 * margin + 1 for margin in FOUND_MARGIN]
-    parts, _ = ndimage.label(ndimage.maximum_filter(array.view(np.uint8), sizes))
-    voxels = np.bincount(parts[array], minlength=parts.max() + 1)
-    return torch.from_numpy((voxels >= SMALLEST_FIND)[parts]).to(found.device)
+    wide = ndimage.maximum_filter(found.cpu().numpy().view(np.uint8), sizes)
+    return torch.from_numpy(wide.view(np.bool_)).to(found.device)
 
 
 def _scaled(progress: Progress, start: float, width: float) -> Progress:

@@ -23,8 +23,8 @@ from MRNLib.training.data import PatientCrops, RoiCrop
 from MRNLib.training.losses import IGNORED_LABEL
 
 MODALITIES = {definition.name: definition.modality for definition in ROIS}
-# Slices, height and width in voxels that stand for an absent ROI.
-ABSENT_SHAPE = (8, 40, 60)
+# Slices, height and width in voxels of a ROI that nobody has.
+UNKNOWN_SHAPE = (8, 40, 60)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,16 @@ class Sample:
         )
 
 
+def median_shapes(patients: Sequence[PatientCrops]) -> dict[str, tuple[int, int, int]]:
+    """Median slices, height and width of each ROI's box: what an absent ROI is given."""
+    shapes = {}
+    for name in MODALITIES:
+        found = [one.rois[name].box.size[::-1] for one in patients if name in one.rois]
+        slices, height, width = np.median(found or [UNKNOWN_SHAPE], axis=0).astype(int).tolist()
+        shapes[name] = (slices, height, width)
+    return shapes
+
+
 class CropDataset:
     """Patients in memory.
 
@@ -91,6 +101,7 @@ class CropDataset:
         self.augmentation = augmentation
         self.variation = variation or BoxVariation()
         self.diagnoses = np.array([patient.diagnosis for patient in self.patients])
+        self.absent_shapes = median_shapes(self.patients)
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -121,7 +132,7 @@ class CropDataset:
         stacks, labels = {}, {}
         for name, modality in MODALITIES.items():
             if name not in cuts:
-                stacks[name] = blank(*ABSENT_SHAPE, self.config)
+                stacks[name] = blank(*self.absent_shapes[name], self.config)
                 labels[name] = torch.full(stacks[name][:, 0].shape, IGNORED_LABEL)
                 continue
             image, classes = cuts[name]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nnunetv2.preprocessing.resampling.default_resampling import (
+    compute_new_shape,
+    resample_data_or_seg_to_shape,
+)
 from toys import as_image, dice, toy_head
 
-from MRNLib import segmentation
-from MRNLib.nnunet import coarse
+from MRNLib.anatomy import LABEL_COUNT
+from MRNLib.bundle import open_bundle
+from MRNLib.cases import load_case
+from MRNLib.nnunet import volumes
 from MRNLib.nnunet.commands import Workspace, run
-from MRNLib.nnunet.window import cover
+from MRNLib.nnunet.window import TilePredictor, cover
+from MRNLib.parameters import DEFAULT_BUNDLE
 from MRNLib.segmentation import Segmenter
 
 # Where the head lies in a larger volume (rows, columns), and the volume's spacing.
@@ -73,27 +83,51 @@ def test_the_trained_network_finds_both_nuclei(trained):
     assert dice(found, truth, 2) > 0.5
 
 
-def test_large_volume_is_cropped_before_it_is_resampled(trained, monkeypatch):
+def test_a_volume_of_fine_voxels_agrees_too(trained):
     segmenter = Segmenter.from_bundle(trained.segmenter)
     fine = sitk.Expand(head("in a corner"), [2, 2, 3], sitk.sitkLinear)
-    whole = segmenter.segment(fine)
-    seen = []
-    predict = segmenter._predict
-
-    def spy(images, *arguments):
-        seen.append(images[0].GetNumberOfPixels())
-        return predict(images, *arguments)
-
-    monkeypatch.setattr(segmentation, "LARGE_VOLUME", 100_000)
-    monkeypatch.setattr(coarse, "CONTEXT_MM", 4.0)
-    monkeypatch.setattr(segmenter, "_predict", spy)
-    cropped = segmenter.segment(fine)
-    first, second = (voxels / fine.GetNumberOfPixels() for voxels in seen)
-    assert first < 0.1
-    assert second < 0.95
-    # Less context than in earnest, so that this small volume is cropped at all: not quite the same.
+    default, exact = segmenter.segment(fine), segmenter.segment(fine, exact=True)
     for label in (1, 2):
-        assert dice(cropped, whole, label) >= 0.95
+        assert dice(default, exact, label) >= 0.995
+
+
+@pytest.mark.parametrize("modality", ["QSM", "NM"])
+def test_the_shipped_networks_agree_with_fewer_tiles(modality, phantom_case, monkeypatch):
+    images = load_case(dataclasses.replace(phantom_case, qsm_mask=None, nm_mask=None))
+    whole = {"QSM": images.qsm, "NM": images.nm}[modality].image
+    region = whole[60:240, 60:270, 2:46]  # what holds nuclei, so that exact mode takes seconds
+    runs = []
+    predict = TilePredictor.predict
+
+    def spy(self, *arguments, **options):
+        logits = predict(self, *arguments, **options)
+        runs.append(self.tiles_run)
+        return logits
+
+    monkeypatch.setattr(TilePredictor, "predict", spy)
+    bundle = open_bundle(DEFAULT_BUNDLE)
+    segmenter = Segmenter.from_bundle(bundle.segmenter_folder(modality))
+    default, exact = segmenter.segment(region), segmenter.segment(region, exact=True)
+    labels = np.unique(sitk.GetArrayViewFromImage(exact)).tolist()
+    assert labels == list(range(LABEL_COUNT[modality] + 1))
+    assert min(dice(default, exact, label) for label in labels[1:]) >= 0.995
+    assert runs[0] < runs[1]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "target"), [((1.1, 0.5, 0.4), (2.0, 0.7, 0.7)), ((0.9, 0.3, 0.3), (3.0, 0.5, 0.5))]
+)
+def test_resampling_in_blocks_is_nnunets_resampling(spacing, target, monkeypatch):
+    """Together, and apart along the slices where nnU-Net calls them too thick."""
+    monkeypatch.setattr(volumes, "BLOCK", 5)
+    data = np.random.default_rng(3).normal(size=(2, 23, 41, 37)).astype(np.float32)
+    shape = compute_new_shape(data.shape[1:], spacing, target)
+    resample = functools.partial(resample_data_or_seg_to_shape, force_separate_z=None)
+    ours = volumes.resampled_in_blocks(resample, data, shape, spacing, target)
+    theirs = resample(data, shape, spacing, target)
+    assert ours.shape == theirs.shape
+    # nnU-Net's resize clips overshoots to the range it is given, here that of a block.
+    assert np.mean(np.abs(ours - theirs) > 1e-4) < 1e-3
 
 
 def test_empty_volume_gives_an_empty_label_map(trained):

@@ -1,0 +1,85 @@
+"""``manifest.json`` of a bundle: what the model is, and size and SHA-256 of every other file."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from MRNLib.anatomy import ROI_NAMES
+from MRNLib.models.config import MrnConfig
+
+FORMAT: Final = "mrn-bundle-1"
+
+
+def encoder_file(fold: int) -> str:
+    """Path of a fold's encoder inside the bundle."""
+    return f"mrn/fold_{fold}.encoder.safetensors"
+
+
+def head_file(fold: int) -> str:
+    """Path of a fold's classification head inside the bundle."""
+    return f"mrn/fold_{fold}.head.safetensors"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoredFile(_Strict):
+    """Size in bytes and SHA-256 of one file of the bundle."""
+
+    size: int
+    sha256: str
+
+
+class CalibrationSettings(_Strict):
+    """How a fold's logits become a probability, and where the bundle abstains.
+
+    The temperature divides the logits (Guo et al. 2017). A probability strictly between the two
+    limits is reported as undecided.
+    """
+
+    temperature: float = Field(gt=0)
+    abstain_low: float = Field(ge=0, le=0.5)
+    abstain_high: float = Field(ge=0.5, le=1)
+    source: str
+
+
+class SegmenterEntry(_Strict):
+    """A segmenter's folder in the bundle, and the volumes it looks at, in order."""
+
+    folder: str
+    channels: tuple[Literal["QSM", "NM", "T1"], ...]
+
+
+class Manifest(_Strict):
+    """``manifest.json``."""
+
+    format: Literal["mrn-bundle-1"]
+    name: str
+    version: str
+    trained_on: Literal["phantom", "human"]
+    summary: str
+    model: MrnConfig
+    folds: tuple[int, ...]
+    margin_mm: float
+    margin_slices: int
+    # Native crop shape [slices, height, width] that an absent ROI is given (training median).
+    absent_roi_shapes: dict[str, tuple[int, int, int]]
+    calibration: CalibrationSettings
+    segmenters: dict[Literal["QSM", "NM"], SegmenterEntry]
+    files: dict[str, StoredFile]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Manifest:
+        missing = [roi for roi in ROI_NAMES if roi not in self.absent_roi_shapes]
+        if missing:
+            raise ValueError(f"no shape for an absent {', '.join(missing)}")
+        if not self.folds or len(set(self.folds)) != len(self.folds):
+            raise ValueError("there has to be a fold, and none twice")
+        for fold in self.folds:
+            for name in (encoder_file(fold), head_file(fold)):
+                if name not in self.files:
+                    raise ValueError(f"fold {fold} is listed without its file {name}")
+        return self
