@@ -108,6 +108,16 @@ def test_json_lines_carry_progress_and_the_result(phantom_case, random_bundle, t
     assert 0 < events[-1]["probability_pd"] < 1
 
 
+def test_a_refusal_is_a_json_line_too(phantom_case, random_bundle, tmp_path, capfd):
+    options = ("--mask-roi=NM", "--mask-roi=QSM2", "--progress=json")
+    code = diagnose(case_options(phantom_case), random_bundle, tmp_path / "out", *options)
+    assert code == EXIT_INPUT
+    said = capfd.readouterr()
+    last = json.loads(said.out.splitlines()[-1].removeprefix("@mrn "))
+    assert last["event"] == "error"
+    assert last["text"] in said.err
+
+
 def test_a_cancel_file_stops_the_run_and_leaves_nothing(
     phantom_case, random_bundle, tmp_path, capfd
 ):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -40,8 +40,11 @@ class ProgressStyle(StrEnum):
 class Talk:
     """One command's output in the chosen style."""
 
+    current: ClassVar[Talk | None] = None
+
     def __init__(self, style: ProgressStyle) -> None:
         self.style = style
+        Talk.current = self
 
     def event(self, name: str, **values: Any) -> None:
         """A line for a front end; nothing for people."""
@@ -64,6 +67,18 @@ class Talk:
         self.event("warning", text=text)
         if self.style is not ProgressStyle.json:
             err.print(f"Warning: {text}", style="yellow", markup=False)
+
+    @classmethod
+    def fail(cls, kind: str, text: str) -> None:
+        """Says why a command ended early, in the style it talked in.
+
+        Args:
+            kind: ``error`` or ``cancelled``.
+            text: One to three lines.
+        """
+        if cls.current is not None:
+            cls.current.event(kind, text=text)
+        err.print(text, style="red" if kind == "error" else None, markup=False)
 
     @contextmanager
     def progress(self, cancel_file: Path | None = None) -> Iterator[callbacks.Progress]:

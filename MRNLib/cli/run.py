@@ -9,14 +9,14 @@ from typing import Any
 
 import typer
 
-from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, err
+from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, Talk
 from MRNLib.errors import Cancelled, MrnError
 
 # What a script says that takes up its own work again.
 GOES_ON = "Stopped; the same command goes on."
 
 
-def exit_code(work: Callable[[], Any], stopped: str = "Stopped.") -> int:
+def exit_code(work: Callable[[], Any], stopped: str = "Cancelled.") -> int:
     """Runs ``work`` and says what a user caused in plain text.
 
     Args:
@@ -26,17 +26,18 @@ def exit_code(work: Callable[[], Any], stopped: str = "Stopped.") -> int:
     Returns:
         0, what ``work`` returned, 2 for unusable input, or 130 after a cancel.
     """
+    Talk.current = None  # of an earlier command in this process
     try:
         result = work()
     except (Cancelled, KeyboardInterrupt, typer.Abort):
-        err.print(stopped, markup=False)
+        Talk.fail("cancelled", stopped)
         return EXIT_CANCELLED
     except MrnError as error:
-        err.print(str(error), style="red", markup=False)
+        Talk.fail("error", str(error))
         return EXIT_INPUT
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        err.print(f"{where}{error.strerror or error}", style="red", markup=False)
+        Talk.fail("error", f"{where}{error.strerror or error}")
         return EXIT_INPUT
     except Exception as error:
         # click's usage errors know how to show themselves; anything else is a defect and is raised.
