@@ -121,6 +121,9 @@ class Bundle:
     def segmenter_folder(self, modality: Literal["QSM", "NM"]) -> Path:
         """Folder of the segmenter of ``modality``, all its files checked."""
         name = self._segmenter(modality).folder
+        for path in sorted((self.folder / name).rglob("*")):
+            if path.is_file():
+                self.read(path.relative_to(self.folder).as_posix())
         for file in self.manifest.files:
             if file.startswith(name + "/"):
                 self.read(file)

@@ -54,6 +54,7 @@ def load_case(
     swap_modalities: bool = False,
     swap_sides: bool = False,
     split_merged: bool = False,
+    t1_needed: bool = True,
     progress: Progress = silent,
 ) -> CaseImages:
     """Reads, checks and aligns a patient's images.
@@ -63,6 +64,7 @@ def load_case(
         swap_modalities: Take the QSM file as NM and the NM file as QSM.
         swap_sides: Exchange right and left labels in masks whose odd labels lie on the left.
         split_merged: Split merged left-right labels at the midline.
+        t1_needed: Refuse a T1 that cannot be used; otherwise it is left out with a warning.
         progress: Called with the share done.
 
     Raises:
@@ -74,8 +76,9 @@ def load_case(
     qsm, nm = _read_pair(case)
     progress(0.5, "Aligning")
     nm = check_pair(qsm, nm)
-    t1 = on_grid(read_volume(case.t1, "T1"), qsm) if case.t1 else None
+    t1, left_out = _read_t1(case, qsm, t1_needed)
     warnings = [note for volume in (qsm, nm, t1) if volume for note in volume.warnings]
+    warnings += left_out
     masks: list[sitk.Image | None] = []
     for path, modality in ((case.qsm_mask, "QSM"), (case.nm_mask, "NM")):
         progress(0.8, "Reading masks")
@@ -92,6 +95,17 @@ def load_case(
     progress(1.0, "Images read")
     phantom = qsm.phantom and nm.phantom
     return CaseImages(case, qsm, nm, t1, masks[0], masks[1], tuple(warnings), phantom)
+
+
+def _read_t1(case: Case, qsm: Volume, needed: bool) -> tuple[Volume | None, tuple[str, ...]]:
+    if case.t1 is None:
+        return None, ()
+    try:
+        return on_grid(read_volume(case.t1, "T1"), qsm), ()
+    except InputError as error:
+        if needed:
+            raise
+        return None, (f"{case.t1}: left out, this model does not use it ({error.found})",)
 
 
 def _read_pair(case: Case) -> tuple[Volume, Volume]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from MRNLib.examination import DEMONSTRATION, NO_MEANING, Decision
+from MRNLib.examination import DEMONSTRATION, IN_WORDS, NO_MEANING, Decision
 from MRNLib.manifest import Manifest
 
 
@@ -39,9 +39,4 @@ def headline(
         return NO_MEANING
     of = " (digital phantom)" if phantom else ""
     without = f" Degraded: without {', '.join(left_out)}." if left_out else ""
-    said = {
-        "PD": "Parkinson's disease more likely than not",
-        "HC": "healthy control more likely than not",
-        "undecided": "undecided, within the model's abstain limits",
-    }[decision]
-    return f"P(PD) = {probability:.2f}{of}: {said}.{without}"
+    return f"P(PD) = {probability:.2f}{of}: {IN_WORDS[decision]}.{without}"

@@ -31,7 +31,7 @@ from MRNLib.provenance import provenance
 from MRNLib.quality import check_rois
 from MRNLib.readout import Readout, read_out
 from MRNLib.report_images import ReportImages
-from MRNLib.rois import Roi, boxes_from_masks
+from MRNLib.rois import Roi, boxes_from_masks, without_strays
 from MRNLib.writing import replaced_files
 
 
@@ -87,7 +87,11 @@ class Diagnoser:
             swap_modalities=self.parameters.swap_modalities,
             swap_sides=self.parameters.swap_sides,
             split_merged=self.parameters.split_merged,
+            t1_needed=any(
+                "T1" in entry.channels for entry in self.bundle.manifest.segmenters.values()
+            ),
         )
+        self._require_boxes_inside(images.qsm.image.GetSize())
         segmenters = BundleSegmenters(
             self.bundle,
             self._cache,
@@ -103,16 +107,15 @@ class Diagnoser:
             InputError: An input that cannot be used; the text says which, and what to do.
             Cancelled: From the progress callback.
         """
+        # First, so that folds, weights or a precision that cannot be used are said at once.
+        said: list[str] = []
+        classifier = Classifier(self.bundle, self.parameters, cache=self._cache, warn=said.append)
         outlines = self.outline(case, part(progress, 0.0, 0.7))
         images = outlines.images
         rois = self._rois(outlines)
-        self._require_midbrain(rois)
-        warnings = [*outlines.warnings, *check_rois(images, rois)]
+        checked = check_rois(images, rois, self.parameters.masked)
         boxes = {name: roi.box for name, roi in rois.items()}
         shown = _report_images(outlines)
-        classifier = Classifier(
-            self.bundle, self.parameters, cache=self._cache, warn=warnings.append
-        )
         readout = read_out(
             classifier,
             shown.qsm,
@@ -123,6 +126,7 @@ class Diagnoser:
             progress=part(progress, 0.7, 0.97),
         )
         progress(0.97, "Measuring the nuclei")
+        warnings = [*outlines.warnings, *checked, *said]
         examination = self._assemble(case, images, shown, rois, classifier, readout, warnings)
         examination = replace(examination, segmentation_notes=outlines.notes)
         progress(1.0, "Done")
@@ -142,26 +146,19 @@ class Diagnoser:
             margin_mm=manifest.margin_mm if margin is None else margin,
             margin_slices=manifest.margin_slices,
         )
-        size = reference.GetSize()
+        for name, box in self.parameters.boxes.items():
+            x, y, z = (round(n * mm, 3) for n, mm in zip(box.size, spacing, strict=True))
+            rois[name] = Roi(name, box, True, box.size[2], (x, y, z), ("box set by the user",))
+        return rois
+
+    def _require_boxes_inside(self, size: tuple[int, int, int]) -> None:
+        """Refuses a box set by the user that leaves the volume of ``size`` voxels."""
         for name, box in self.parameters.boxes.items():
             if any(high > limit for high, limit in zip(box.upper, size, strict=True)):
                 raise InputError(
                     f"The box {box} of ROI {name} leaves the volume.",
                     expected="ends of at most {},{},{} on the canonical grid".format(*size),
                 )
-            x, y, z = (round(n * mm, 3) for n, mm in zip(box.size, spacing, strict=True))
-            rois[name] = Roi(name, box, True, box.size[2], (x, y, z), ("box set by the user",))
-        return rois
-
-    def _require_midbrain(self, rois: Mapping[str, Roi]) -> None:
-        """Refuses an examination without any view of the substantia nigra."""
-        gone = {*self.parameters.masked, *(name for name, roi in rois.items() if not roi.present)}
-        if gone >= {"NM", "QSM2"} and self.parameters.masked:
-            raise InputError(
-                "NM and QSM2, the two ROIs with the substantia nigra, would both be left out.",
-                expected="at least one of them",
-                remedy="the masking table of any diagnosis shows what the model says without them",
-            )
 
     def _assemble(
         self,
@@ -173,9 +170,8 @@ class Diagnoser:
         readout: Readout,
         warnings: list[str],
     ) -> Examination:
-        measured = biomarkers.measure(
-            shown.qsm, shown.nm, shown.qsm_mask, shown.nm_mask, shown.spacing
-        )
+        masks = (without_strays(shown.qsm_mask), without_strays(shown.nm_mask))
+        measured = biomarkers.measure(shown.qsm, shown.nm, *masks, shown.spacing)
         absent = [name for name, roi in rois.items() if not roi.present]
         left_out = [name for name in rois if name in absent or name in self.parameters.masked]
         if absent:
@@ -200,9 +196,17 @@ class Diagnoser:
             trained_on=manifest.trained_on,
             phantom=images.phantom,
             degraded=bool(left_out),
-            warnings=tuple(dict.fromkeys(warnings)),
+            warnings=tuple(dict.fromkeys(without_folders(text, case) for text in warnings)),
             provenance=provenance(images, self.bundle, classifier, self.parameters),
         )
+
+
+def without_folders(text: str, case: Case) -> str:
+    """``text`` with the case's files named without their folders, which may name a patient."""
+    for path in (case.qsm, case.nm, case.t1, case.qsm_mask, case.nm_mask):
+        if path is not None:
+            text = text.replace(str(path), path.name)
+    return text
 
 
 def _report_images(outlines: Outlines) -> ReportImages:

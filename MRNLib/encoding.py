@@ -50,7 +50,9 @@ def check_precision(precision: str, device: str) -> None:
     if device == "cuda":
         supported = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        # torch has no public question for this; builds without oneDNN lack the private one too.
+        asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+        supported = asked is not None and asked()
     if not supported:
         raise InputError(
             f"This {'GPU' if device == 'cuda' else 'CPU'} has no bf16 arithmetic.",
@@ -128,6 +130,7 @@ class RoiEncoder:
             self.device = "cpu"
             self._model = self._model.cpu() if self._model is not None else None
             torch.cuda.empty_cache()
+            check_precision(self.precision, self.device)
             return self._forward(stack)
 
     @torch.inference_mode()

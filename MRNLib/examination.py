@@ -18,6 +18,12 @@ from MRNLib.biomarkers import Biomarker
 
 Decision = Literal["PD", "HC", "undecided", "none (demonstration model)"]
 DEMONSTRATION: Decision = "none (demonstration model)"
+IN_WORDS: dict[Decision, str] = {
+    "PD": "Parkinson's disease more likely",
+    "HC": "Healthy control more likely",
+    "undecided": "Undecided",
+    DEMONSTRATION: "No decision: demonstration model",
+}
 NO_MEANING = "Demonstration model: this number has no meaning for a patient."
 SCHEMA_FILE = Path(__file__).parent / "resources" / "diagnosis.schema.json"
 
@@ -128,7 +134,7 @@ class Examination:
         biomarkers: The measurements inside the masks.
         trained_on: What the bundle was trained on.
         phantom: Whether the input is marked as a digital phantom.
-        degraded: Whether an ROI was absent and therefore masked.
+        degraded: Whether the model saw a blank ROI: one absent, or left out on request.
         segmentation_notes: Where the masks come from and what was repaired.
         warnings: Everything a reader has to know before trusting a number.
         provenance: Hashes, geometry, versions, device, precision, bundle, seeds. JSON values only

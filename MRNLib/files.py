@@ -18,6 +18,7 @@ from MRNLib import dicom, nifti
 from MRNLib.casefiles import FORMATS
 from MRNLib.errors import InputError
 from MRNLib.geometry import orthonormal
+from MRNLib.writing import replaced
 
 READABLE = "a NIfTI, NRRD or MHA file, or a folder with one DICOM series"
 # The smallest nuclei span two or three slices; a volume thinner than this holds none of them whole.
@@ -207,18 +208,14 @@ def write_image(image: sitk.Image, path: str | Path) -> Path:
     ending = next((end for end in FORMATS if target.name.lower().endswith(end)), None)
     if ending is None:
         raise InputError("not a format that is written", file=target, expected=" ".join(FORMATS))
-    temporary = target.with_name(f".{target.name[: -len(ending)]}.{os.getpid()}.tmp{ending}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _quiet():
-            sitk.WriteImage(image, str(temporary), useCompression=ending != ".nii")
-        os.replace(temporary, target)
+        with replaced(target) as partial, _quiet():
+            sitk.WriteImage(image, str(partial), useCompression=ending != ".nii")
     except (RuntimeError, OSError) as error:
         raise InputError(
             f"cannot be written ({_reason(error)})",
             file=target,
             remedy="choose a folder that can be written and has space left",
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,8 @@ from MRNLib.anatomy import ROI_NAMES
 from MRNLib.models.config import MrnConfig
 
 FORMAT: Final = "mrn-bundle-1"
+# Beside its folds, what every segmenter has (MRNLib.nnunet.stored reads them).
+SEGMENTER_FILES = ("plans.json", "dataset.json", "settings.json")
 
 
 def encoder_file(fold: int) -> str:
@@ -82,4 +85,12 @@ class Manifest(_Strict):
             for name in (encoder_file(fold), head_file(fold)):
                 if name not in self.files:
                     raise ValueError(f"fold {fold} is listed without its file {name}")
+        for modality, entry in self.segmenters.items():
+            for name in SEGMENTER_FILES:
+                if f"{entry.folder}/{name}" not in self.files:
+                    raise ValueError(f"the {modality} segmenter is listed without its {name}")
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise ValueError(f"{name} leaves the bundle")
         return self

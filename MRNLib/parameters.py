@@ -9,7 +9,7 @@ from typing import Any
 
 from MRNLib.anatomy import ROI_NAMES
 from MRNLib.errors import InputError
-from MRNLib.rois import Box
+from MRNLib.rois import WITH_NIGRA, Box
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("fp32", "bf16")
@@ -58,6 +58,12 @@ class Parameters:
                 raise InputError(
                     f"There is no ROI named {name!r}.", expected=f"one of {', '.join(ROI_NAMES)}"
                 )
+        if set(WITH_NIGRA) <= set(self.masked):
+            raise InputError(
+                "NM and QSM2, the two ROIs with the substantia nigra, would both be left out.",
+                expected="at least one of them",
+                remedy="the masking table of any diagnosis shows what the model says without them",
+            )
         if len(set(self.folds)) != len(self.folds):
             raise InputError("A fold was named twice.", expected="each fold once, such as 0,2")
         if self.device not in DEVICES:

@@ -23,11 +23,14 @@ PACKAGES = ("mrn-diagnosis", "torch", "timm", "nnunetv2", "numpy", "SimpleITK", 
 def provenance(
     images: CaseImages, bundle: Bundle, classifier: Classifier, parameters: Parameters
 ) -> dict[str, Any]:
-    """Everything needed to tell whether a result would come out the same again."""
+    """Everything needed to tell whether a result would come out the same again.
+
+    Files are named without their folders, which often carry a patient's or a user's name.
+    """
     found = {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "inputs": {
-            volume.role: asdict(volume.source)
+            volume.role: asdict(volume.source) | {"path": Path(volume.source.path).name}
             for volume in (images.qsm, images.nm, images.t1)
             if volume is not None
         },
@@ -41,7 +44,8 @@ def provenance(
             "sha256": bundle.sha256,
             "trained_on": bundle.manifest.trained_on,
         },
-        "parameters": parameters.to_jsonable(),
+        "parameters": parameters.to_jsonable()
+        | {"bundle": Path(parameters.bundle).name, "cache": parameters.cache is not None},
         "folds": list(classifier.folds),
         "device": classifier.device,
         "precision": classifier.precision,
@@ -58,7 +62,7 @@ def _mask_source(path: Path | None, bundle: Bundle, modality: Literal["QSM", "NM
     """The given mask's file, or the segmenter that made it."""
     if path is None:
         return {"segmenter_sha256": bundle.segmenter_sha256(modality)}
-    return {"path": str(path), "sha256": sha256(Path(path))}
+    return {"path": path.name, "sha256": sha256(path)}
 
 
 def _versions() -> dict[str, str]:

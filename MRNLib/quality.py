@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,21 +21,24 @@ IRON_RICH = ("GP", "SN", "RN", "DN")
 INVERTED_BELOW = -20.0
 
 
-def check_rois(images: CaseImages, rois: Mapping[str, Roi]) -> tuple[str, ...]:
+def check_rois(
+    images: CaseImages, rois: Mapping[str, Roi], left_out: Collection[str] = ()
+) -> tuple[str, ...]:
     """Refuses what must not be diagnosed, and gathers the warnings of the ROIs.
 
     Args:
         images: The patient, with masks where they are known.
         rois: From :func:`MRNLib.rois.boxes_from_masks`.
+        left_out: ROIs to be masked on request.
 
     Returns:
         The ROIs' warnings (small or missing nuclei, stray voxels, the volume's edge), each once.
 
     Raises:
-        InputError: NM and QSM2 are both absent, more than 1 % of a ROI's voxels were no numbers, or
-            the iron-rich nuclei are negative (inverted sign).
+        InputError: NM and QSM2 are both absent or left out, more than 1 % of a ROI's voxels were no
+            numbers, or the iron-rich nuclei are negative (inverted sign).
     """
-    require_brainstem(rois, images.case.identifier)
+    require_brainstem(rois, left_out, images.case.identifier)
     for definition in ROIS:
         volume = images.qsm if definition.modality == "QSM" else images.nm
         _check_finite(volume, rois[definition.name])

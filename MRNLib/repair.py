@@ -75,25 +75,29 @@ def _neighbour_median(padded: NDArray[Any], where: NDArray[Any]) -> NDArray[np.f
     return middle
 
 
-def shrink(image: sitk.Image, file: str) -> tuple[sitk.Image, tuple[str, ...]]:
-    """A volume of more than 40 million voxels cropped to the head, then made coarser if it must be.
+def crop_huge(image: sitk.Image, file: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    """A volume of more than 40 million voxels cropped to the head.
 
-    First the box around the non-zero voxels, then 160 x 180 x 170 mm about its middle, then
-    resampling to 0.6 mm voxels. Results still go back to the file's own grid.
+    To the box around the non-zero voxels, then to 160 x 180 x 170 mm about its middle. Results
+    still go back to the file's own grid.
     """
     if image.GetNumberOfPixels() <= MAXIMUM_VOXELS:
         return image, ()
-    before = image.GetSize()
-    image = _central(image)
-    notes = [
-        f"{file}: {' x '.join(map(str, before))} voxels, cropped to "
-        f"{' x '.join(map(str, image.GetSize()))} around the brain"
-    ]
-    if image.GetNumberOfPixels() > MAXIMUM_VOXELS:
-        image = _coarser(image)
-        spacing = " x ".join(f"{step:.2f}" for step in image.GetSpacing())
-        notes.append(f"{file}: resampled to {spacing} mm to bound the memory")
-    return image, tuple(notes)
+    cropped = _central(image)
+    sizes = (" x ".join(map(str, one.GetSize())) for one in (image, cropped))
+    return cropped, (f"{file}: {next(sizes)} voxels, cropped to {next(sizes)} around the brain",)
+
+
+def coarsen_huge(image: sitk.Image, file: str) -> tuple[sitk.Image, tuple[str, ...]]:
+    """A volume that is still above 40 million voxels resampled to voxels of 0.6 mm.
+
+    The image has to be finite: smoothing would spread a NaN over its neighbours.
+    """
+    if image.GetNumberOfPixels() <= MAXIMUM_VOXELS:
+        return image, ()
+    image = _coarser(image)
+    spacing = " x ".join(f"{step:.2f}" for step in image.GetSpacing())
+    return image, (f"{file}: resampled to {spacing} mm to bound the memory",)
 
 
 def _central(image: sitk.Image) -> sitk.Image:

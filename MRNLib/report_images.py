@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from MRNLib.anatomy import NUCLEI_BY_MODALITY, Nucleus
-from MRNLib.boxes import Box
+from MRNLib.boxes import Box, bounding_box
 from MRNLib.neuromelanin import nm_reference
 
 QSM_WINDOW_PPB = (-100.0, 250.0)
@@ -99,13 +99,12 @@ def _windowed(array: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.fl
 
 def head_box(images: ReportImages, margin_mm: float = 4.0) -> Box:
     """The box of the brain in the QSM (all of the volume where it is not masked)."""
-    inside = np.argwhere(images.qsm != 0)
     size = images.qsm.shape[::-1]
-    if not inside.size:
+    inside = bounding_box(images.qsm != 0)
+    if inside is None:
         return Box((0, 0, 0), size)
-    low, high = inside.min(0)[::-1], inside.max(0)[::-1] + 1
     margin = [round(margin_mm / step) for step in images.spacing[:2]]
-    return Box(low, high).expand((*margin, 0), size)
+    return inside.expand((*margin, 0), size)
 
 
 def fullest_slice(view: View, keys: Collection[str]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from MRNLib.anatomy import NOT_ATYPICAL, NUCLEI
 from MRNLib.biomarkers import NM_SN, SNPC, SNPC_NAME, THRESHOLD_ABOVE_MEAN_PPB, Biomarker
-from MRNLib.examination import NO_MEANING, Examination
+from MRNLib.examination import IN_WORDS, NO_MEANING, Examination
 
 TEMPLATE_FOLDER = Path(__file__).parent / "resources"
 
@@ -31,11 +31,6 @@ ROWS = (
 FAR_Z = 2.0
 # The nigra is what a reader looks for; the other nuclei follow in the order of their labels.
 FIRST = ("SN", NM_SN, SNPC)
-DECISIONS = {
-    "PD": "Parkinson's disease more likely",
-    "HC": "Healthy control more likely",
-    "undecided": "Undecided",
-}
 LATERALITY = (
     "Images are shown as radiologists read them: the patient's right is on the left of the screen. "
     "A mirrored image with an intact header cannot be detected: check the R and L marks against "
@@ -104,7 +99,7 @@ def page(examination: Examination, figures: Mapping[str, bytes]) -> str:
     }
     return environment.get_template("report.html.j2").render(
         examination=examination,
-        decision=decision_words(examination),
+        decision=IN_WORDS[examination.decision],
         meaning=meaning(examination),
         no_meaning=NO_MEANING,
         figures=embedded,
@@ -114,13 +109,6 @@ def page(examination: Examination, figures: Mapping[str, bytes]) -> str:
         laterality=LATERALITY,
         not_atypical=NOT_ATYPICAL,
     )
-
-
-def decision_words(examination: Examination) -> str:
-    """The decision as a headline."""
-    if examination.demonstration:
-        return "No decision: demonstration model"
-    return DECISIONS[examination.decision]
 
 
 def meaning(examination: Examination) -> str:

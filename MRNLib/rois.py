@@ -11,7 +11,7 @@ SimpleITK's.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ MARGIN_SLICES = 1
 # A nucleus below this share of its usual volume is reported; a ROI below the lower one is absent.
 SMALL_SHARE = 0.3
 ABSENT_SHARE = 0.1
+WITH_NIGRA = ("NM", "QSM2")
 
 Spacing = tuple[float, float, float]
 
@@ -42,6 +43,7 @@ __all__ = [
     "require_brainstem",
     "union",
     "volume_note",
+    "without_strays",
 ]
 
 
@@ -82,6 +84,18 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     counts = np.bincount(parts.ravel())
     counts[0] = 0
     return parts == counts.argmax()
+
+
+def without_strays(mask: NDArray[Any]) -> NDArray[Any]:
+    """``mask`` ``[k, j, i]`` reduced to the largest connected part of each label."""
+    result = mask.copy()
+    for label in np.unique(mask[mask > 0]):
+        where = mask == label
+        outer = bounding_box(where)
+        assert outer is not None  # the label was found
+        inside = where[outer.slices]
+        result[outer.slices][inside & ~largest_part(inside)] = 0
+    return result
 
 
 def _label_box(
@@ -179,16 +193,26 @@ def boxes_from_masks(
     return rois
 
 
-def require_brainstem(rois: Mapping[str, Roi], file: str | None = None) -> None:
-    """Refuses a patient in whom both ROIs with the substantia nigra are absent.
+def require_brainstem(
+    rois: Mapping[str, Roi], left_out: Collection[str] = (), file: str | None = None
+) -> None:
+    """Refuses a patient in whom neither ROI with the substantia nigra can be seen.
+
+    Args:
+        rois: From :func:`boxes_from_masks`.
+        left_out: ROIs to be masked on request.
+        file: For the message.
 
     Raises:
-        InputError: Neither ``NM`` nor ``QSM2`` is present.
+        InputError: ``NM`` and ``QSM2`` are absent or left out.
     """
-    if not (rois["NM"].present or rois["QSM2"].present):
-        raise InputError(
-            "both ROIs with the substantia nigra (NM and QSM2) are absent",
-            file=file,
-            expected="at least one of them; what is left says too little about Parkinson's disease",
-            remedy="check that the volumes cover the midbrain, or correct the masks",
-        )
+    if any(rois[name].present and name not in left_out for name in WITH_NIGRA):
+        return
+    why = "absent or left out" if left_out else "absent"
+    raise InputError(
+        f"both ROIs with the substantia nigra (NM and QSM2) are {why}",
+        file=file,
+        expected="at least one of them; what is left says too little about Parkinson's disease",
+        remedy="check that the volumes cover the midbrain, correct the masks, or leave out less; "
+        "the masking table of any diagnosis shows what the model says without them",
+    )

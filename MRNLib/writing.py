@@ -59,7 +59,8 @@ def replaced_files(out: Path, optional: Iterable[str] = ()) -> Iterator[Path]:
         optional: Files of an earlier set, relative to ``out``, that go if this one lacks them.
     """
     out.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".partial-{out.name}-", dir=out.parent))
+    # Inside ``out``, which may be a mount or a link: a move must stay on its file system.
+    staged = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
     try:
         yield staged
         names = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]

@@ -59,3 +59,12 @@ def random_bundle(tmp_path_factory, tiny_model_config) -> Path:
     destination = tmp_path_factory.mktemp("bundles") / "random"
     write_bundle(parts, destination, card="A card.")
     return destination
+
+
+@pytest.fixture(scope="session")
+def plain(phantom_case, random_bundle):
+    """The diagnosis of the phantom as it is, without jitter."""
+    from MRNLib.diagnosis import Diagnoser
+    from MRNLib.parameters import Parameters
+
+    return Diagnoser(Parameters(bundle=str(random_bundle), jitter=False)).diagnose(phantom_case)

@@ -54,7 +54,7 @@ def examination(**changes: Any) -> Examination:
         "identifier": "case <1>",
         "probability_pd": 0.8,
         "decision": "PD",
-        "headline": "P(PD) = 0.80: Parkinson's disease more likely than not.",
+        "headline": "P(PD) = 0.80: Parkinson's disease more likely.",
         "folds": (FoldResult(0, 0.75), FoldResult(1, 0.85)),
         "spread": 0.05,
         "calibration": Calibration(1.3, 0.4, 0.6, "validation cases"),

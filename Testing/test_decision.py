@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 
 import pytest
 import SimpleITK as sitk
 
 from MRNLib.bundle import open_bundle
-from MRNLib.bundle_export import update_bundle
+from MRNLib.decision import decide, headline
 from MRNLib.diagnosis import Diagnoser
 from MRNLib.errors import InputError
 from MRNLib.parameters import Parameters
 
 
 @pytest.mark.parametrize(
-    "settings", [{"masked": ("QSM9",)}, {"device": "tpu"}, {"precision": "int8"}, {"margin_mm": -1}]
+    "settings",
+    [
+        {"masked": ("QSM9",)},
+        {"device": "tpu"},
+        {"precision": "int8"},
+        {"margin_mm": -1},
+        {"masked": ("NM", "QSM2")},
+    ],
 )
 def test_unknown_settings_are_refused(settings):
     with pytest.raises(InputError):
@@ -57,10 +63,15 @@ def test_a_phantom_bundle_gives_no_decision_on_an_unmarked_input(
         (0.6, False, "none (demonstration model)"),
     ],
 )
-def test_decision(random_bundle, tmp_path, probability, phantom, expected):
-    bundle = open_bundle(shutil.copytree(random_bundle, tmp_path / "bundle"))
-    limits = bundle.manifest.calibration.model_copy(
-        update={"abstain_low": 0.4, "abstain_high": 0.6}
+def test_decision(random_bundle, probability, phantom, expected):
+    manifest = open_bundle(random_bundle).manifest
+    limits = manifest.calibration.model_copy(update={"abstain_low": 0.4, "abstain_high": 0.6})
+    manifest = manifest.model_copy(update={"calibration": limits})
+    assert decide(probability, manifest, phantom) == expected
+
+
+def test_the_headline_names_phantom_and_what_was_left_out():
+    said = headline("PD", 0.84, ["QSM3"], phantom=True)
+    assert said == (
+        "P(PD) = 0.84 (digital phantom): Parkinson's disease more likely. Degraded: without QSM3."
     )
-    update_bundle(bundle, calibration=limits)
-    assert Diagnoser(str(tmp_path / "bundle"))._decide(probability, phantom) == expected

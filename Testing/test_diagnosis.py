@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from diagnosis_helpers import edited
 from safetensors.torch import load_file, save_file
 
 from MRNLib.anatomy import MASKINGS, NOTICE, ROI_NAMES
@@ -29,12 +30,6 @@ from MRNLib.rois import boxes_from_masks
 
 
 @pytest.fixture(scope="module")
-def plain(phantom_case, random_bundle):
-    """The diagnosis of the phantom as it is, without jitter."""
-    return Diagnoser(Parameters(bundle=str(random_bundle), jitter=False)).diagnose(phantom_case)
-
-
-@pytest.fixture(scope="module")
 def arrays(plain):
     return plain.report_images
 
@@ -43,18 +38,6 @@ def arrays(plain):
 def boxes(arrays):
     found = boxes_from_masks(arrays.qsm_mask, arrays.nm_mask, arrays.spacing)
     return {name: roi.box for name, roi in found.items()}
-
-
-def edited(case, tmp_path, change):
-    """The case with a changed QSM mask, as a radiologist would save it."""
-    image = sitk.ReadImage(str(case.qsm_mask))
-    array = sitk.GetArrayFromImage(image)
-    change(array)
-    corrected = sitk.GetImageFromArray(array)
-    corrected.CopyInformation(image)
-    path = tmp_path / "corrected.nii.gz"
-    sitk.WriteImage(corrected, str(path))
-    return dataclasses.replace(case, qsm_mask=path)
 
 
 def test_probability_equals_the_whole_model_run_plainly(random_bundle, arrays, boxes, plain):

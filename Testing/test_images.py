@@ -155,6 +155,20 @@ def test_a_huge_volume_is_cropped_then_made_coarser_and_labels_go_back(tmp_path,
     assert set(np.unique(sitk.GetArrayFromImage(back))) >= set(range(1, 15))
 
 
+def test_a_huge_volume_is_mended_before_it_is_made_coarser(tmp_path, monkeypatch):
+    """Smoothing would spread a single NaN over all its neighbours."""
+    image = sound().image("qsm")
+    image[30, 40, 12] = float("nan")
+    path = save(image, tmp_path / "qsm.nii.gz")
+    monkeypatch.setattr(repair, "MAXIMUM_VOXELS", 60_000)
+    monkeypatch.setattr(repair, "COARSE_MM", 2.0)
+    volume = read_volume(path, "QSM")
+    assert any("1 voxels are not numbers" in note for note in volume.warnings)
+    assert any("resampled" in note for note in volume.warnings)
+    assert geometry.same_grid(volume.not_finite, volume.image)
+    assert np.count_nonzero(sitk.GetArrayViewFromImage(volume.not_finite)) <= 1
+
+
 def test_the_source_turns_into_json_and_back(tmp_path):
     source = read_volume(sound().write(tmp_path)["qsm"], "QSM").source
     data = json.loads(json.dumps(dataclasses.asdict(source)))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from MRNLib.cache import ArrayCache, content_key
-from MRNLib.writing import replaced, replaced_folder
+from MRNLib.errors import InputError
+from MRNLib.writing import replaced, replaced_files, replaced_folder, require_folder
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -19,6 +20,36 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError("disk full")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_set_of_files_is_moved_within_its_own_file_system(tmp_path):
+    """The target may be a link to, or a mount of, another one: a move from beside it would fail."""
+    real = tmp_path / "elsewhere"
+    real.mkdir()
+    (tmp_path / "out").symlink_to(real)
+    (real / "other.txt").write_text("stays")
+    (real / "gone.txt").write_text("of an earlier set")
+    with replaced_files(tmp_path / "out", ["gone.txt"]) as folder:
+        assert folder.resolve().parent == real
+        (folder / "new.txt").write_text("new")
+    assert sorted(path.name for path in real.iterdir()) == ["new.txt", "other.txt"]
+
+
+def test_a_failed_set_of_files_changes_nothing(tmp_path):
+    (tmp_path / "old.txt").write_text("old")
+    with pytest.raises(RuntimeError), replaced_files(tmp_path, ["old.txt"]) as folder:
+        (folder / "old.txt").write_text("new")
+        raise RuntimeError
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(InputError, match="not a folder"):
+            require_folder(place)
+    require_folder(tmp_path / "new" / "deeper")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_write_replaces_and_keeps_the_suffixes(tmp_path):
