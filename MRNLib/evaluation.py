@@ -26,6 +26,10 @@ from MRNLib.nuclei import MODALITIES, BundleSegmenters, Modality
 from MRNLib.parameters import Parameters
 from MRNLib.progress import Progress, silent
 from MRNLib.rois import boxes_from_masks
+from MRNLib.workers import ignore_interrupts, starting_workers
+
+# What a record holds only if the bundle outlined the patient as well.
+PREDICTED = ("dice", "volumes", "margins_predicted")
 
 
 class Evaluator:
@@ -105,7 +109,12 @@ def evaluate(
 
     Each record is appended to ``records_file`` (JSON lines) as soon as it is there, so that an
     interrupted evaluation goes on where it stopped. Records of another bundle are not taken up, but
-    masks in ``cache`` are found again as long as the segmenters are the same.
+    masks in ``cache`` are found again as long as the segmenters are the same. The file keeps what
+    an earlier evaluation outlined beyond ``segmented``; the records returned do not have it, so
+    that the figures are those of the numbers asked for.
+
+    Raises:
+        BundleError: A file of the bundle is damaged, or it has no segmenter and should outline.
     """
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
@@ -120,15 +129,17 @@ def evaluate(
         for number, seed in enumerate(seeds)
         if seed not in known or (number < segmented and "dice" not in known[seed])
     ]
-    records_file.parent.mkdir(parents=True, exist_ok=True)
     parameters = Parameters(bundle=str(bundle.folder), device=device, cache=cache)
+    _check_whole(bundle, any(segment for _, segment in wanted))
+    records_file.parent.mkdir(parents=True, exist_ok=True)
     with (
         ProcessPoolExecutor(
             workers, get_context("spawn"), initializer=_start, initargs=(parameters,)
         ) as pool,
         records_file.open("a", encoding="utf-8") as stream,
     ):
-        futures = [pool.submit(_record, seed, segment) for seed, segment in wanted]
+        with starting_workers():  # the pool starts a worker as it is given work
+            futures = [pool.submit(_record, seed, segment) for seed, segment in wanted]
         try:
             for number, future in enumerate(as_completed(futures)):
                 record = future.result() | {"bundle": bundle.sha256}
@@ -139,7 +150,23 @@ def evaluate(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [known[seed] for seed in seeds]
+    return [
+        known[seed] if number < segmented else _not_outlined(known[seed])
+        for number, seed in enumerate(seeds)
+    ]
+
+
+def _check_whole(bundle: Bundle, segment: bool) -> None:
+    """Refuses a damaged bundle before anything is written and before workers would find out."""
+    for fold in bundle.manifest.folds:
+        bundle.encoder(fold)
+    for modality in MODALITIES if segment else ():
+        bundle.segmenter_folder(modality)
+
+
+def _not_outlined(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without what came from the bundle's own masks."""
+    return {key: value for key, value in record.items() if key not in PREDICTED}
 
 
 _evaluator: Evaluator | None = None
@@ -148,6 +175,7 @@ _evaluator: Evaluator | None = None
 def _start(parameters: Parameters) -> None:
     """Sets a worker process up: one thread each, and its own models."""
     global _evaluator
+    ignore_interrupts()
     import torch
 
     from MRNLib.bundle import open_bundle

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ import pytest
 from MRNLib.bundle import open_bundle
 from MRNLib.canonical_phantom import CanonicalPhantom, blank_nuclei, overlaps, volumes
 from MRNLib.card import card, classification_rows
-from MRNLib.evaluation import evaluate
+from MRNLib.evaluation import PREDICTED, evaluate
 from MRNLib.phantom import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS
 
 SEEDS = list(range(1_900_000, 1_900_006))
@@ -75,6 +80,57 @@ def test_evaluation_goes_on_where_it_stopped_and_ignores_other_bundles(random_bu
     assert len(calls) == 2
 
 
+def test_what_was_outlined_beyond_segmented_stays_out_of_the_figures(random_bundle, tmp_path):
+    bundle = open_bundle(random_bundle)
+    file = tmp_path / "records.jsonl"
+    records = [record | {"bundle": bundle.sha256} for record in synthetic(60, _rng())]
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    before = file.read_text()
+    seeds = [record["seed"] for record in records]
+    found = evaluate(bundle, seeds, segmented=21, records_file=file)
+    assert found[:21] == records[:21]
+    for fewer, record in zip(found[21:], records[21:], strict=True):
+        assert fewer == {key: value for key, value in record.items() if key not in PREDICTED}
+    assert file.read_text() == before
+    text = card(bundle, found, "mrn evaluate --number 60 --segmented 21", draws=20)
+    assert "own masks (n=21)" in text
+    assert "Segmentation on 21 of them" in text
+    assert "n=60" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize("when", ["starting", "working"])
+def test_ctrl_c_ends_the_workers_without_a_word(random_bundle, tmp_path, when):
+    out = tmp_path / "out"
+    command = [
+        *(sys.executable, "-m", "MRNLib", "evaluate", f"--bundle={random_bundle}"),
+        *("--number=20", "--segmented=0", "--workers=2", "--progress=json", f"--out={out}"),
+    ]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert running.stdout is not None
+    if when == "working":
+        assert json.loads(running.stdout.readline().removeprefix("@mrn "))["event"] == "progress"
+    else:
+        for _ in range(600):
+            if (out / "records.jsonl").exists():
+                break
+            time.sleep(0.1)
+        time.sleep(0.5)  # the workers import what they need
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert said.strip() == "Cancelled."
+    finished = (out / "records.jsonl").read_text().splitlines()
+    assert 1 <= len(finished) < 20
+    assert all(json.loads(line)["margins"] for line in finished)
+
+
+def _rng():
+    return np.random.default_rng(0)
+
+
 def synthetic(number, rng):
     """Records as an evaluation writes them, of a model that is right most of the time."""
     records = []
@@ -100,7 +156,7 @@ KEYS = ("CN", "PUT", "GP", "TH", "STN", "SN", "RN", "DN", "NM-SN")
 
 def test_card_states_figures_oracles_and_leakage(random_bundle):
     bundle = open_bundle(random_bundle)
-    records = synthetic(60, np.random.default_rng(0))
+    records = synthetic(60, _rng())
     rows = classification_rows(bundle, records, draws=100)
     value, low, high = rows["MRN, boxes from its own masks (n=60)"]["auc"]
     assert low < value < high

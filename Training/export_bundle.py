@@ -1,9 +1,10 @@
 """Puts trained folds and segmenters together into a bundle and calibrates it on validation crops.
 
-    python Training/export_bundle.py --folds runs/mrn/fold_{0,1,2}.safetensors \\
-        --segmenter-qsm runs/segmenter_qsm --segmenter-nm runs/segmenter_nm \\
-        --validation runs/crops_validation --name phantom-tiny --trained-on phantom \\
-        --out MRNLib/bundles/phantom-tiny
+    python Training/export_bundle.py --out MRNLib/bundles/phantom-tiny \\
+        --validation runs/crops_validation \\
+        --folds runs/mrn/fold_0/fold_0.safetensors --folds runs/mrn/fold_1/fold_1.safetensors \\
+        --folds runs/mrn/fold_2/fold_2.safetensors \\
+        --segmenter-qsm runs/segmenters/segmenter_qsm --segmenter-nm runs/segmenters/segmenter_nm
 """
 
 from __future__ import annotations

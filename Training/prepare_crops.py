@@ -15,6 +15,7 @@ import functools
 import multiprocessing
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from MRNLib.cli.run import GOES_ON, exit_code
 from MRNLib.errors import InputError
 from MRNLib.training.data import save_crops
 from MRNLib.training.sources import case_crops, phantom_crops, phantom_name
+from MRNLib.workers import ignore_interrupts, starting_workers
 
 Job = tuple[str, Callable[[], object]]
 
@@ -91,8 +93,16 @@ def _run(jobs: list[Job], folder: Path, workers: int) -> Iterable[str]:
     if workers <= 1 or len(jobs) < 2:
         yield from map(work, jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(jobs))) as pool:
+    with starting_workers():
+        pool = multiprocessing.get_context("spawn").Pool(min(workers, len(jobs)), _start)
+    with pool:
         yield from pool.imap_unordered(work, jobs)
+
+
+def _start() -> None:
+    """Sets a worker up: Ctrl-C is the parent's, whose SIGTERM ends it without half a file."""
+    ignore_interrupts()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
 
 
 if __name__ == "__main__":

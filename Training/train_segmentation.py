@@ -17,12 +17,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from MRNLib.cases import folds, read_cohort
+from MRNLib.cases import read_cohort
 from MRNLib.cli.run import GOES_ON, exit_code
 from MRNLib.errors import InputError
 from MRNLib.nnunet import commands
 from MRNLib.nnunet.commands import Workspace
-from MRNLib.nnunet.dataset import dataset_name, write_raw_dataset
+from MRNLib.nnunet.dataset import dataset_name, splits, write_raw_dataset
 from MRNLib.nnunet.plans import TINY, TinyPlan
 
 
@@ -73,18 +73,14 @@ def _prepare(workspace: Workspace, modality: str, options: argparse.Namespace) -
         raise InputError("prepare needs a cohort", remedy="give --data COHORT")
     cases = read_cohort(options.data)
     channels = [modality, "T1"] if modality == "QSM" and options.with_t1 else [modality]
-    write_raw_dataset(cases, modality, channels, workspace.raw, progress=_say)
+    raw = write_raw_dataset(cases, modality, channels, workspace.raw, progress=_say)
+    if note := raw.left_out_note():
+        print(note, flush=True)
+    # Said before nnU-Net's long preprocessing: too few cases for the folds.
+    split = splits(raw.cases, options.validation)
     dataset = dataset_name(modality)
     commands.plan_and_preprocess(workspace, dataset, _tiny(modality, options))
-    if options.validation:
-        names = sorted(case.identifier for case in cases)
-        splits = [(names[: -options.validation], names[-options.validation :])]
-    else:
-        splits = [
-            ([case.identifier for case in kept], [case.identifier for case in held_out])
-            for kept, held_out in folds(cases)
-        ]
-    commands.write_split(workspace, dataset, splits)
+    commands.write_split(workspace, dataset, split)
 
 
 def _train(workspace: Workspace, modality: str, options: argparse.Namespace) -> None:

@@ -32,7 +32,7 @@ def phantom(
         tuple[Path, Path] | None,
         typer.Option(
             metavar="QSM_MASK NM_MASK",
-            help="Paint tissue into these masks instead of made-up ones.",
+            help="Paint tissue into these masks instead of made-up ones; makes one patient.",
         ),
     ] = None,
     progress: ProgressStyle = ProgressStyle.bar,
@@ -46,6 +46,12 @@ def phantom(
 
     if diagnosis not in (None, "HC", "PD"):
         raise InputError(f"--diagnosis {diagnosis} is unknown.", expected="HC or PD")
+    if from_masks and number > 1:
+        raise InputError(
+            f"--number {number} was given with --from-masks.",
+            expected="one digital patient per pair of masks",
+            remedy="leave --number out, or run the command again with another --seed",
+        )
     require_folder(out)
     talk = Talk(progress)
     with talk.progress() as report:

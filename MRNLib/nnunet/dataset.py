@@ -15,7 +15,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from MRNLib.anatomy import label_names
-from MRNLib.cases import Case
+from MRNLib.cases import DIAGNOSES, Case, folds
 from MRNLib.errors import InputError
 from MRNLib.images import on_grid, read_volume
 from MRNLib.masks import read_mask
@@ -25,6 +25,11 @@ from MRNLib.progress import Progress, silent
 # gzip.
 FILE_ENDING = ".mha"
 IDENTIFIERS = {"NM": 504, "QSM": 505}
+FOLDS = 5
+# How many names of cases left out are said; the rest are counted.
+NAMED = 10
+
+Split = tuple[list[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,33 @@ class RawDataset:
         modality: ``QSM`` or ``NM``: whose mask is learned.
         channels: Images given to the network, in order.
         folder: ``nnUNet_raw/DatasetXXX_Name``.
+        cases: The cases in it: those with the mask and every channel.
+        left_out: The cohort's other cases.
     """
 
     modality: str
     channels: tuple[str, ...]
     folder: Path
+    cases: tuple[Case, ...] = ()
+    left_out: tuple[Case, ...] = ()
 
     @property
     def identifier(self) -> int:
         """nnU-Net's number of the dataset."""
         return IDENTIFIERS[self.modality]
+
+    def left_out_note(self) -> str | None:
+        """One line on the cases left out, None if there are none."""
+        if not self.left_out:
+            return None
+        total, more = len(self.cases) + len(self.left_out), len(self.left_out) - NAMED
+        needed = ", ".join((*self.channels, f"{self.modality}_mask"))
+        names = ", ".join(case.identifier for case in self.left_out[:NAMED])
+        rest = f" and {more} more" if more > 0 else ""
+        return (
+            f"{self.modality}: {len(self.left_out)} of {total} cases left out (needed: {needed}): "
+            f"{names}{rest}"
+        )
 
 
 def dataset_name(modality: str) -> str:
@@ -69,11 +91,20 @@ def write_raw_dataset(
         raw_folder: nnU-Net's ``nnUNet_raw``.
         progress: Called with the share done.
 
+    Returns:
+        The dataset, which knows the cases it holds and those left out.
+
     Raises:
-        InputError: No case has the mask and the channels, or a file cannot be used.
+        InputError: Fewer than two cases have the mask and the channels, or a file cannot be used.
     """
-    dataset = RawDataset(modality, tuple(channels), raw_folder / dataset_name(modality))
-    usable = [case for case in cases if _complete(case, dataset)]
+    usable = [case for case in cases if _complete(case, modality, channels)]
+    dataset = RawDataset(
+        modality,
+        tuple(channels),
+        raw_folder / dataset_name(modality),
+        tuple(usable),
+        tuple(case for case in cases if case not in usable),
+    )
     if len(usable) < 2:
         raise InputError(
             f"{len(usable)} of {len(cases)} cases have {', '.join(channels)} and a mask",
@@ -85,10 +116,51 @@ def write_raw_dataset(
     for number, case in enumerate(usable):
         progress(number / len(usable), f"{modality}: {case.identifier}")
         _write_case(case, dataset)
-    description = json.dumps(_description(dataset, usable), indent=1)
+    description = json.dumps(_description(dataset), indent=1)
     (dataset.folder / "dataset.json").write_text(description, encoding="utf-8")
     progress(1.0, f"{modality}: {len(usable)} cases")
     return dataset
+
+
+def splits(cases: Sequence[Case], validation: int | None = None) -> list[Split]:
+    """Which identifiers train and which validate, for nnU-Net's ``splits_final.json``.
+
+    Outlining nuclei needs no diagnosis: the folds are stratified by it (:func:`MRNLib.cases.folds`)
+    when every case has one and each diagnosis fills the folds, and go by identifier otherwise.
+
+    Args:
+        cases: The cases of the raw dataset; the order does not matter.
+        validation: Hold out this many last cases once, in place of folds.
+
+    Raises:
+        InputError: Too few cases.
+    """
+    names = sorted(case.identifier for case in cases)
+    if validation is not None:
+        if not 0 < validation < len(names):
+            raise InputError(
+                f"--validation {validation} of {len(names)} usable cases",
+                expected=f"1 to {len(names) - 1}, so that some are left to train with",
+            )
+        return [(names[:-validation], names[-validation:])]
+    if len(names) < FOLDS:
+        raise InputError(
+            f"{len(names)} usable cases for {FOLDS} folds",
+            expected=f"at least {FOLDS}",
+            remedy="hold out some cases instead of folds: --validation 1",
+        )
+    diagnoses = [case.diagnosis for case in cases]
+    if set(diagnoses) <= set(DIAGNOSES) and min(map(diagnoses.count, DIAGNOSES)) >= FOLDS:
+        return [
+            ([case.identifier for case in kept], [case.identifier for case in held_out])
+            for kept, held_out in folds(cases, FOLDS)
+        ]
+    from sklearn.model_selection import KFold
+
+    return [
+        ([names[index] for index in kept], [names[index] for index in held_out])
+        for kept, held_out in KFold(FOLDS, shuffle=True, random_state=1).split(names)
+    ]
 
 
 def _path(case: Case, channel: str) -> Path | None:
@@ -99,9 +171,9 @@ def _mask(case: Case, modality: str) -> Path | None:
     return case.qsm_mask if modality == "QSM" else case.nm_mask
 
 
-def _complete(case: Case, dataset: RawDataset) -> bool:
-    paths = [_path(case, channel) for channel in dataset.channels]
-    return all(path is not None for path in (*paths, _mask(case, dataset.modality)))
+def _complete(case: Case, modality: str, channels: Sequence[str]) -> bool:
+    paths = [_path(case, channel) for channel in channels]
+    return all(path is not None for path in (*paths, _mask(case, modality)))
 
 
 def _write_case(case: Case, dataset: RawDataset) -> None:
@@ -127,14 +199,14 @@ def _write_case(case: Case, dataset: RawDataset) -> None:
     temporary.replace(label_file)
 
 
-def _description(dataset: RawDataset, cases: Sequence[Case]) -> dict:
+def _description(dataset: RawDataset) -> dict:
     names = {"background": 0} | {
         name: label for label, name in label_names(dataset.modality).items()
     }
     return {
         "channel_names": {str(number): name for number, name in enumerate(dataset.channels)},
         "labels": names,
-        "numTraining": len(cases),
+        "numTraining": len(dataset.cases),
         "file_ending": FILE_ENDING,
         "overwrite_image_reader_writer": "SimpleITKIO",
         "orientation": "LPS",

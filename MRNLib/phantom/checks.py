@@ -5,7 +5,7 @@ Scikit-learn is imported when a classifier is needed, so that making phantoms do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,11 @@ class Record:
     Attributes:
         pd: Whether the truth is Parkinson's disease.
         measurements: :func:`MRNLib.phantom.measure.image_measurements` inside the true masks.
-        neuromelanin: Mean NM signal per nucleus, both sides, relative to tissue around NM-SN.
+        neuromelanin: Mean NM signal per nucleus, both sides, relative to
+            :func:`MRNLib.phantom.measure.oracle_reference`.
+        neuromelanin_outside: The same without the voxels that NM-SN's label covers; for NM-SN
+            itself the whole label.
+        covered: Share of each nucleus's voxels that NM-SN's label covers.
         volumes: mm3 per label, QSM then NM.
         shapes: Centroid and spread of every label, voxels.
         blanked: Coarse picture of QSM and NM with every label blanked.
@@ -38,6 +42,8 @@ class Record:
     pd: bool
     measurements: dict[str, float]
     neuromelanin: dict[str, float]
+    neuromelanin_outside: dict[str, float]
+    covered: dict[str, float]
     volumes: np.ndarray
     shapes: np.ndarray
     blanked: np.ndarray
@@ -45,16 +51,24 @@ class Record:
 
 def record(seed: int) -> Record:
     """Makes the patient of ``seed`` (the deep grey matter only) and takes what the checks need."""
-    phantom = generate(seed, modalities=("QSM", "NM"), region="deep-grey")
+    return record_of(generate(seed, modalities=("QSM", "NM"), region="deep-grey"))
+
+
+def record_of(phantom: Phantom) -> Record:
+    """What the checks need of a patient that was made already, with QSM and NM."""
     qsm, nm = _both(phantom)
     measured = image_measurements(qsm, nm, phantom.qsm_mask, phantom.nm_mask, phantom.spacing)
     masks = {"QSM": phantom.qsm_mask, "NM": phantom.nm_mask}
-    reference = nm[phantom.nm_mask > 0].mean() / measured["nm mean"]
-    signal, volumes, shapes = {}, [], []
+    nigra = phantom.nm_mask > 0
+    reference = nm[nigra].mean() / measured["nm mean"]
+    signal, outside, covered, volumes, shapes = {}, {}, {}, [], []
     for nucleus in NUCLEI:
         labels = (nucleus.right, nucleus.left)
         where = np.isin(masks[nucleus.modality], labels)
         signal[nucleus.key] = float(nm[where].mean() / reference)
+        clear = where if nucleus.modality == "NM" else where & ~nigra
+        outside[nucleus.key] = float(nm[clear].mean() / reference)
+        covered[nucleus.key] = float(nigra[where].mean())
         for label in labels:
             found = np.argwhere(masks[nucleus.modality] == label)
             volumes.append(len(found) * float(np.prod(phantom.spacing)))
@@ -63,6 +77,8 @@ def record(seed: int) -> Record:
         phantom.truth.diagnosis == "PD",
         measured,
         signal,
+        outside,
+        covered,
         np.array(volumes),
         np.concatenate(shapes),
         blanked_picture(phantom),
@@ -116,6 +132,15 @@ def cross_validated_auc(
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     scores = cross_val_predict(model, features, labels, cv=folds, method="predict_proba")
     return float(roc_auc_score(labels, scores[:, 1]))
+
+
+def auc_error(auc: float, labels: Sequence[bool] | np.ndarray) -> float:
+    """Standard error of an AUC over patients drawn anew (Hanley and McNeil 1982)."""
+    pd = int(np.sum(labels))
+    hc = len(labels) - pd
+    first, second = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = (pd - 1) * (first - auc**2) + (hc - 1) * (second - auc**2)
+    return float(np.sqrt((auc * (1 - auc) + spread) / (pd * hc)))
 
 
 def measurement_matrix(records: Iterable[Record]) -> np.ndarray:
@@ -175,13 +200,21 @@ def frame_of(qsm_mask: np.ndarray, spacing: tuple[float, float, float]) -> Pose:
     return Pose(centroids.mean(axis=0) - pose.to_volume(mean), 1.0, yaw, roll)
 
 
-def overlap_share(anatomy: Anatomy) -> float:
-    """Share of the QSM nuclei's voxels that two nuclei would claim if overlaps stayed."""
+def overlap_share(anatomy: Anatomy, between: Collection[str] | None = None) -> float:
+    """Share of the QSM nuclei's voxels that two nuclei would claim if overlaps stayed.
+
+    Args:
+        anatomy: Where the nuclei are.
+        between: Count only what these nuclei claim of each other, as a share of all voxels.
+    """
     claims = np.zeros(anatomy.qsm_mask.shape, np.uint8)
+    counted = np.zeros_like(claims)
     for item in anatomy.structures:
         if item.nucleus.modality == "QSM":
             claims[item.box] += item.occupancy > 0.35
-    return float((claims > 1).sum() / (claims > 0).sum())
+            if between is None or item.nucleus.key in between:
+                counted[item.box] += item.occupancy > 0.35
+    return float((counted > 1).sum() / (claims > 0).sum())
 
 
 def _dice(first: np.ndarray, second: np.ndarray) -> float:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from MRNLib.anatomy import NUCLEI_BY_MODALITY
 from MRNLib.errors import InputError
 from MRNLib.files import read_raw
+from MRNLib.geometry import Grid, same_grid
 from MRNLib.phantom.painting import paint
 from MRNLib.phantom.patient import MODALITIES, generate
 from MRNLib.phantom.write import (
@@ -20,6 +22,7 @@ from MRNLib.phantom.write import (
     write_labels,
 )
 from MRNLib.progress import Progress, silent
+from MRNLib.sides import check_sides, is_merged
 
 
 def write_cohort(
@@ -79,17 +82,15 @@ def paint_case(
         anterior, k superior.
 
     Raises:
-        InputError: A file cannot be read, or is no mask of the challenge's kind.
+        InputError: A file cannot be read, is no mask of the challenge's kind or has its sides
+            exchanged or merged, or the two lie on different grids.
     """
     read_labels(Path(out) / LABELS_FILE)
     masks = [_read_mask(Path(path)) for path in (qsm_mask_path, nm_mask_path)]
-    if masks[0].GetSize() != masks[1].GetSize():
-        raise InputError(
-            f"the masks have different sizes, {masks[0].GetSize()} and {masks[1].GetSize()}",
-            file=nm_mask_path,
-            expected="both masks of one patient, on one grid",
-        )
+    _check_grids(masks[0], masks[1], nm_mask_path)
     qsm_mask, nm_mask = (sitk.GetArrayFromImage(mask) for mask in masks)
+    _check_labelled_sides(qsm_mask, "QSM", qsm_mask_path)
+    _check_labelled_sides(nm_mask, "NM", nm_mask_path)
     x, y, z = masks[0].GetSpacing()
     phantom = paint(qsm_mask, nm_mask, (x, y, z), seed, diagnosis, modalities)
     name = identifier(seed)
@@ -104,4 +105,51 @@ def _read_mask(path: Path) -> sitk.Image:
     values = np.unique(sitk.GetArrayViewFromImage(image))
     if not np.array_equal(values, np.rint(values)):
         raise InputError("the mask holds fractions", file=path, expected="whole label numbers")
+    if values[0] < 0 or values[-1] > 255:
+        raise InputError(
+            f"the mask holds values from {values[0]:g} to {values[-1]:g}",
+            file=path,
+            expected="labels from 1 to 16 (QSM) or 1 to 2 (NM) on a background of 0",
+            remedy="give the label map, not an image",
+        )
     return sitk.Cast(image, sitk.sitkInt16)
+
+
+def _check_grids(qsm_mask: sitk.Image, nm_mask: sitk.Image, nm_mask_path: str | Path) -> None:
+    """Refuses two masks whose voxels do not lie in the same places."""
+    if same_grid(qsm_mask, nm_mask):
+        return
+    sizes = [mask.GetSize() for mask in (qsm_mask, nm_mask)]
+    if sizes[0] != sizes[1]:
+        found = f"the masks have different sizes, {sizes[0]} and {sizes[1]}"
+    else:
+        corners = [Grid.of(mask).corners() for mask in (qsm_mask, nm_mask)]
+        apart = np.abs(corners[0] - corners[1]).max()
+        found = f"the masks lie on different grids, with corners up to {apart:.2g} mm apart"
+    raise InputError(
+        found,
+        file=nm_mask_path,
+        expected="both masks of one patient, on one grid",
+        remedy="resample the NM mask onto the QSM mask's grid with nearest neighbour",
+    )
+
+
+def _check_labelled_sides(mask: np.ndarray, modality: str, path: str | Path) -> None:
+    """Refuses labels whose sides are merged or exchanged: each side is painted on its own."""
+    if is_merged(mask):
+        raise InputError(
+            "left and right share a label",
+            file=path,
+            expected="odd labels on the patient's right and even labels on the left",
+            remedy="relabel the mask: tissue is painted for each side",
+        )
+    try:
+        check_sides(mask, NUCLEI_BY_MODALITY[modality], str(path))
+    except InputError as error:
+        # The usual remedy names an option that this command does not have.
+        raise InputError(
+            error.found,
+            file=path,
+            expected=error.expected,
+            remedy="correct these labels in the mask, or the file's geometry if that is wrong",
+        ) from None

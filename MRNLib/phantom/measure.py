@@ -2,6 +2,25 @@
 
 A logistic regression on these numbers is what a reader with perfect outlines could reach. The
 latent oracle is above it by what noise, partial volume and texture destroy.
+
+Neuromelanin is measured against the oracle's own reference, :func:`oracle_reference`, which is not
+the reader's (:mod:`MRNLib.neuromelanin`, what a report shows):
+
+===========  ==========================================  ==========================================
+..           oracle (here)                               reader (``neuromelanin.nm_reference``)
+===========  ==========================================  ==========================================
+shell        3 to 10 mm in the label's own slices        3 to 10 mm in three dimensions
+left out     all labels of the QSM mask                  voxels without QSM (0); nuclei stay in
+level        median, values 12 % away from it dropped    mode of a smoothed histogram
+===========  ==========================================  ==========================================
+
+The oracle has the true outlines and may leave every nucleus out, and a median over some thousand
+voxels is steadier than a mode, which suits an upper bound. A reader's outlines may lack nuclei and
+his shell may lie in a cistern, where a mode holds and a median does not. On the phantoms the
+oracle's reference is about .3 % lower: the shell's white matter and its voxels mixed with fluid are
+darker than the brainstem, and noise lets them pull a median but not a mode. Ratios against the two
+are therefore not to be compared with each other, nor is :data:`ORACLE_HYPERINTENSE` with the
+reader's rule. Neither may change: models and their cards rest on both.
 """
 
 from __future__ import annotations
@@ -12,9 +31,14 @@ from MRNLib.anatomy import QSM_NUCLEI, SIDES, nucleus
 from MRNLib.phantom.coordinates import nucleus_axes
 from MRNLib.phantom.signs import nigrosome_weight, posterolateral_weight
 
-# Neuromelanin brighter than this share of surrounding tissue counts as hyperintense.
-HYPERINTENSE = 1.045
-REFERENCE_MM = (3.0, 10.0)
+# Neuromelanin brighter than this multiple of the oracle's reference counts as hyperintense to it.
+ORACLE_HYPERINTENSE = 1.045
+ORACLE_SHELL_MM = (3.0, 10.0)
+ORACLE_TRIM = 0.12
+ORACLE_REFERENCE_NAME = (
+    f"trimmed median of the tissue {ORACLE_SHELL_MM[0]:.0f} to {ORACLE_SHELL_MM[1]:.0f} mm around "
+    "NM-SN in its own slices, all nuclei left out"
+)
 
 
 def anterior_sign(qsm_mask: np.ndarray) -> int:
@@ -47,9 +71,9 @@ def image_measurements(
         spacing: Voxel size (i, j, k), mm.
 
     Returns:
-        Mean susceptibility of each nucleus (ppb), the neuromelanin signs (relative to tissue),
-        nigrosome 1 (ppb), heterogeneity (ppb), and unsigned side differences. A nucleus that is
-        absent counts as NaN.
+        Mean susceptibility of each nucleus (ppb), the neuromelanin signs (relative to
+        :func:`oracle_reference`), nigrosome 1 (ppb), heterogeneity (ppb), and unsigned side
+        differences. A nucleus that is absent counts as NaN.
     """
     if anterior_sign(qsm_mask) < 0:
         qsm, nm, qsm_mask, nm_mask = (a[:, ::-1] for a in (qsm, nm, qsm_mask, nm_mask))
@@ -88,11 +112,11 @@ def _signs(
     result = dict.fromkeys(names, float("nan"))
     mask = nm_mask == nucleus("NM-SN").label(side)
     if mask.sum() > 10:
-        values = nm[mask] / reference_signal(nm, nm_mask, qsm_mask, spacing)
+        values = nm[mask] / oracle_reference(nm, nm_mask, qsm_mask, spacing)
         weight = posterolateral_weight(nucleus_axes(mask, spacing, sign))
         result["nm contrast"] = float(np.average(values, weights=weight + 1e-6))
         result["nm mean"] = float(values.mean())
-        result["nm hyperintense share"] = float((values > HYPERINTENSE).mean())
+        result["nm hyperintense share"] = float((values > ORACLE_HYPERINTENSE).mean())
     mask = qsm_mask == nucleus("SN").label(side)
     if mask.sum() > 10:
         values = qsm[mask].astype(float)
@@ -103,15 +127,26 @@ def _signs(
     return result
 
 
-def reference_signal(
+def oracle_reference(
     nm: np.ndarray,
     nm_mask: np.ndarray,
     qsm_mask: np.ndarray,
     spacing: tuple[float, float, float],
 ) -> float:
-    """Median signal of the tissue 3 to 10 mm around NM-SN, fluid left out."""
+    """The oracle's reference for neuromelanin; the module says how the reader's differs.
+
+    Args:
+        nm: Neuromelanin-weighted image [k, j, i], any unit.
+        nm_mask: Labels 0 to 2.
+        qsm_mask: Labels 0 to 16; all of them are left out.
+        spacing: Voxel size (i, j, k), mm.
+
+    Returns:
+        The median signal 3 to 10 mm from NM-SN in the slices that hold it, without the nuclei and
+        without what is 12 % darker or brighter (fluid, vessels), in the image's unit.
+    """
     k, j, i = (nm_mask > 0).nonzero()
-    low, high = REFERENCE_MM
+    low, high = ORACLE_SHELL_MM
     cut = tuple(
         slice(max(0, int(index.min() - high / step)), int(index.max() + high / step) + 2)
         for index, step in zip((k, j, i), (2 * high, spacing[1], spacing[0]), strict=True)
@@ -119,7 +154,7 @@ def reference_signal(
     near = _within(nm_mask[cut] > 0, high, spacing) & ~_within(nm_mask[cut] > 0, low, spacing)
     values = nm[cut][near & (qsm_mask[cut] == 0)]
     middle = np.median(values)
-    return float(np.median(values[np.abs(values - middle) < 0.12 * middle]))
+    return float(np.median(values[np.abs(values - middle) < ORACLE_TRIM * middle]))
 
 
 def _within(mask: np.ndarray, distance: float, spacing: tuple[float, float, float]) -> np.ndarray:

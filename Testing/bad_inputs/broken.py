@@ -115,6 +115,20 @@ def _four_d(patient) -> sitk.Image:
     return sitk.JoinSeries([patient.image("qsm")] * 3)
 
 
+def _trailing(*names: str, ending: str):
+    """The sound patient with some files saved as a 4-D image of one volume."""
+
+    def build(folder: Path) -> dict[str, Path]:
+        patient = sound()
+        paths = patient.write(folder)
+        for name in names:
+            paths[name] = folder / f"{name}_4d{ending}"
+            sitk.WriteImage(sitk.JoinSeries([patient.image(name)]), str(paths[name]))
+        return paths
+
+    return build
+
+
 def _colour(patient) -> sitk.Image:
     grey = sitk.Cast(patient.image("qsm_mask"), sitk.sitkUInt8)
     return sitk.Compose(grey, grey, grey)
@@ -130,6 +144,8 @@ def _error(name, build, *expected):
 
 ROWS = (
     _error("four_d", _instead("4d.nii.gz", _image(_four_d)), "4-D: 3 volumes", "one 3-D volume"),
+    Row("trailing_nifti", _trailing("qsm", "nm", ending=".nii.gz"), "used", (), ()),
+    Row("trailing_mha", _trailing("qsm", "nm_mask", ending=".mha"), "used", (), ()),
     _error("colour", _instead("rgb.nii.gz", _image(_colour)), "3 numbers", "colour"),
     _error("complex", _instead("complex.nii.gz", _image(_complex)), "complex numbers"),
     _error("flat", _instead("2d.mha", _image(lambda p: p.image("qsm")[:, :, 12])), "too small"),

@@ -12,6 +12,8 @@ import SimpleITK as sitk
 from .patient import sound
 from .row import Row
 
+NAMES = ("qsm", "nm", "qsm_mask", "nm_mask")
+
 
 def turned(degrees: float) -> tuple[float, ...]:
     """The challenge's direction, rotated about the patient's left-right axis."""
@@ -95,8 +97,26 @@ def _shifted(name: str, by: float):
 def slab(folder: Path) -> dict[str, Path]:
     """A slab that begins within the substantia nigra and leaves the dentate nuclei out."""
     patient = sound()
-    names = ("qsm", "nm", "qsm_mask", "nm_mask")
-    return patient.but(**{name: getattr(patient, name)[13:] for name in names}).write(folder)
+    return patient.but(**{name: getattr(patient, name)[13:] for name in NAMES}).write(folder)
+
+
+# Slices run from right to left, their rows from superior to inferior: a sagittal acquisition.
+SAGITTAL = ([1, 2, 0], (False, True, False))
+CORONAL = ([0, 2, 1], (True, False, False))
+
+
+def _permuted(**how: tuple[list[int], tuple[bool, bool, bool]]):
+    """The sound patient with some files' axes in another order; the voxels lie where they lay."""
+
+    def build(folder: Path) -> dict[str, Path]:
+        patient = sound()
+        images = {
+            name: sitk.Flip(sitk.PermuteAxes(patient.image(name), order), flips)
+            for name, (order, flips) in how.items()
+        }
+        return patient.write(folder, **images)
+
+    return build
 
 
 def _spaced(spacing: tuple[float, float, float]):
@@ -106,7 +126,7 @@ def _spaced(spacing: tuple[float, float, float]):
 def huge(folder: Path) -> dict[str, Path]:
     """Voxels of 0.3 mm: thirty million of them in this small field of view."""
     patient, paths = sound(), {}
-    for name in ("qsm", "nm", "qsm_mask", "nm_mask"):
+    for name in NAMES:
         image = patient.image(name)
         sizes = zip(image.GetSize(), image.GetSpacing(), strict=True)
         grid = sitk.Image([int(n * mm / 0.3) for n, mm in sizes], sitk.sitkUInt8)
@@ -121,6 +141,8 @@ def huge(folder: Path) -> dict[str, Path]:
 
 
 ROWS = (
+    Row("sagittal", _permuted(**dict.fromkeys(NAMES, SAGITTAL)), "used", (), ()),
+    Row("mixed_axes", _permuted(nm=SAGITTAL, qsm_mask=CORONAL), "used", (), ()),
     Row("oblique_15", _oblique(15), "warning", ("oblique by 15 degrees", "resampled")),
     Row("oblique_38", _oblique(38), "error", ("rotated by 38 degrees", "axial")),
     Row("small_shear", _sheared(6e-4), "warning", ("shear", "repaired")),

@@ -138,6 +138,6 @@ def test_the_core_needs_neither_simpleitk_nor_torch():
         "import sys;"
         "sys.modules['SimpleITK'] = sys.modules['torch'] = sys.modules['sklearn'] = None;"
         "import MRNLib.phantom.patient, MRNLib.phantom.measure, MRNLib.phantom.oracle,"
-        " MRNLib.phantom.painting, MRNLib.phantom.checks"
+        " MRNLib.phantom.painting, MRNLib.phantom.checks, MRNLib.phantom.check_tables"
     )
     assert _said_by(script) == ""

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import typer
 import yaml
 from conftest import make_patient, tiny_settings
 from test_data import head
 
+from MRNLib.cli.run import run_app
 from MRNLib.training.data import crops_from_arrays, load_crops, save_crops
 
 TRAINING = Path(__file__).parents[2] / "Training"
@@ -102,3 +110,39 @@ def test_mistakes_in_training_are_told(training, capsys, extra, said):
 def test_mistakes_in_cropping_are_told(tmp_path, capsys, source, said):
     assert script("prepare_crops").main([*source, "--out", str(tmp_path)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_ctrl_c_ends_the_croppers_without_a_word(tmp_path):
+    crops = tmp_path / "crops"
+    command = [
+        *(sys.executable, str(TRAINING / "prepare_crops.py"), "--phantoms=0:300"),
+        *(f"--out={crops}", "--workers=2"),
+    ]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert running.stdout is not None
+    lines = iter(running.stdout.readline, "")
+    assert next(line for line in lines if "20/300" in line)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.strip() == "Stopped; the same command goes on."
+    written = [path.name for path in crops.iterdir()]
+    assert 20 <= len(written) < 300
+    assert all(re.fullmatch(r"phantom_\d{7}\.npz", name) for name in written)
+
+
+def test_the_export_command_in_its_docstring_is_understood(tmp_path, monkeypatch, capfd):
+    module = script("export_bundle")
+    (command,) = re.findall(r"^    python .*?(?=\n\n|\Z)", module.__doc__, re.DOTALL | re.MULTILINE)
+    readme = (TRAINING / "README.md").read_text(encoding="utf-8")
+    arguments = shlex.split(command.replace("\\\n", " "))
+    assert arguments[:2] == ["python", "Training/export_bundle.py"]
+    assert not [word for word in arguments if word.startswith("runs/") and word not in readme]
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(module.main)
+    assert run_app(app, arguments[2:]) == 2
+    assert "no crops to calibrate on" in capfd.readouterr().err  # its first look at a folder
