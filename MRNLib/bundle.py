@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
+from MRNLib.bundle_store import folder_of, installed_bundles
 from MRNLib.errors import BundleError
 from MRNLib.manifest import Manifest, SegmenterEntry, encoder_file, head_file
 from MRNLib.models.heads import HEAD_PREFIX
@@ -36,7 +37,6 @@ HEAD_TENSORS = {
     f"{HEAD_PREFIX}output.weight": 2,
     f"{HEAD_PREFIX}output.bias": 1,
 }
-INSTALLED = Path(__file__).parent / "bundles"
 
 
 @dataclass(frozen=True)
@@ -162,20 +162,15 @@ class Bundle:
         return fold
 
 
-def installed_bundles() -> list[str]:
-    """Names of the bundles that come with the library."""
-    return sorted(path.parent.name for path in INSTALLED.glob("*/manifest.json"))
-
-
 def open_bundle(name_or_folder: str | Path) -> Bundle:
-    """Opens an installed bundle by name, or any bundle by its folder.
+    """Opens an installed bundle (shipped or added) by name, or any bundle by its folder.
 
     Raises:
         BundleError: Nothing there, or the manifest is not a valid one.
     """
     folder = Path(name_or_folder)
-    if not folder.is_dir() and str(name_or_folder) in installed_bundles():
-        folder = INSTALLED / str(name_or_folder)
+    if not folder.is_dir():
+        folder = folder_of(str(name_or_folder)) or folder
     path = folder / "manifest.json"
     if not path.is_file():
         raise BundleError(

@@ -22,6 +22,7 @@ __all__ = [
     "ROLES",
     "SourceInfo",
     "Volume",
+    "canonical_grid",
     "check_pair",
     "is_phantom",
     "on_grid",
@@ -90,8 +91,8 @@ class Volume:
     not_finite: sitk.Image | None = None
 
 
-def is_phantom(image: sitk.Image) -> bool:
-    """Whether any text in the image's header carries the phantom's mark."""
+def is_phantom(image: sitk.Image | sitk.ImageFileReader) -> bool:
+    """Whether any text in the header of an image, read or being read, has the phantom's mark."""
     return any(PHANTOM_MARK in image.GetMetaData(key) for key in image.GetMetaDataKeys())
 
 
@@ -122,6 +123,21 @@ def read_volume(path: str | Path, role: str) -> Volume:
     made = (*raw.warnings, *cropped, *filled, *coarsened, *turned)
     warnings = (*made, *judged, *_resolution(image, role, file))
     return Volume(image, role, replace(source, scale=scale), warnings, phantom, not_finite)
+
+
+def canonical_grid(image: sitk.Image, file: str) -> Grid:
+    """The grid to which :func:`read_volume` brings ``image``, whatever its values mean.
+
+    Args:
+        image: A volume with axes at right angles.
+        file: For the error.
+
+    Raises:
+        InputError: It is rotated by more than 30 degrees.
+    """
+    image, _ = crop_huge(sitk.DICOMOrient(image, "LPS"), file)
+    image, _ = coarsen_huge(image, file)
+    return Grid.of(geometry.upright(image, file)[0])
 
 
 def _source(raw: files.RawImage, path: Path) -> SourceInfo:

@@ -91,6 +91,6 @@ class Manifest(_Strict):
                     raise ValueError(f"the {modality} segmenter is listed without its {name}")
         for name in self.files:
             path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or "\\" in name:
+            if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
                 raise ValueError(f"{name} leaves the bundle")
         return self

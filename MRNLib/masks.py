@@ -139,7 +139,7 @@ def _on_reference(
         return oriented, ()
     check_overlap(oriented, file, reference)
     resampled = geometry.onto(oriented, reference.image, sitk.sitkNearestNeighbor)
-    if geometry.same_grid(labels, reference.source.grid.empty()):
+    if geometry.same_grid(oriented, sitk.DICOMOrient(reference.source.grid.empty(), "LPS")):
         return resampled, ()  # it follows its image, whose resampling is already in the warnings
     before, after = _cubic_mm(oriented), _cubic_mm(resampled)
     if before and after < (1 - MOST_LABELS_LOST) * before:

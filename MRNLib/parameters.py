@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,11 @@ from MRNLib.rois import WITH_NIGRA, Box
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("fp32", "bf16")
 DEFAULT_BUNDLE = "phantom-tiny"
+# What commands take of the settings; ``mrn diagnose`` takes them all.
+SETTINGS = {
+    "segment": ("bundle", "device", "exact_segmentation", "cache", "swap_modalities"),
+    "check": ("swap_modalities", "swap_sides", "split_merged"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Parameters:
         device: ``auto`` takes a CUDA GPU when there is one.
         precision: Arithmetic of the encoder. It is set, never chosen by timing.
         tta: Test-time augmentation: the left-right mirror is averaged in.
-        exact_segmentation: Segment the whole volume instead of a crop around the nuclei.
+        exact_segmentation: Run every tile of the volume, as ``nnUNetv2_predict`` does.
         jitter: Also measure how the probability moves when the boxes move by one and two voxels.
         boxes: Boxes that replace the ones computed from the masks, by ROI name.
         masked: ROIs to leave out, by name.
@@ -77,6 +82,21 @@ class Parameters:
                 f"A ROI margin of {self.margin_mm:g} mm was asked for.", expected="0 to 50 mm"
             )
 
+    def to_arguments(self, command: str = "diagnose") -> list[str]:
+        """The settings as options of ``mrn``; a setting at its default has none.
+
+        Args:
+            command: ``diagnose``, or ``segment`` or ``check``, which take some of the settings.
+        """
+        taken = SETTINGS.get(command, tuple(entry.name for entry in fields(self)))
+        standard = Parameters()
+        return [
+            option
+            for name in taken
+            if getattr(self, name) != getattr(standard, name)
+            for option in _options(name, getattr(self, name))
+        ]
+
     def to_jsonable(self) -> dict[str, Any]:
         """The settings as JSON values, boxes as text."""
         return asdict(self) | {
@@ -85,3 +105,22 @@ class Parameters:
             "masked": list(self.masked),
             "cache": None if self.cache is None else str(self.cache),
         }
+
+
+def _options(name: str, value: Any) -> list[str]:
+    """The options of one setting; ``=`` keeps a value that starts with a dash a value."""
+    match name:
+        case "folds":
+            return [f"--folds={','.join(map(str, value))}"]
+        case "margin_mm":
+            return [f"--margin={value!r}"]
+        case "exact_segmentation":
+            return ["--exact"]
+        case "boxes":
+            return [f"--roi={roi}={box}" for roi, box in value.items()]
+        case "masked":
+            return [f"--mask-roi={roi}" for roi in value]
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    return [f"--{option}={value}"]

@@ -15,6 +15,7 @@ from MRNLib.bundle import Bundle
 from MRNLib.cases import CaseImages
 from MRNLib.classifier import Classifier
 from MRNLib.files import sha256
+from MRNLib.geometry import Grid
 from MRNLib.parameters import Parameters
 
 PACKAGES = ("mrn-diagnosis", "torch", "timm", "nnunetv2", "numpy", "SimpleITK", "safetensors")
@@ -34,6 +35,8 @@ def provenance(
             for volume in (images.qsm, images.nm, images.t1)
             if volume is not None
         },
+        # The canonical grid: the boxes of the ROIs are voxels of it, not of the QSM's file.
+        "grid": asdict(Grid.of(images.qsm.image)),
         "masks": {
             "QSM": _mask_source(images.case.qsm_mask, bundle, "QSM"),
             "NM": _mask_source(images.case.nm_mask, bundle, "NM"),

@@ -11,7 +11,7 @@ from MRNLib.anatomy import ROIS, nucleus
 from MRNLib.cases import CaseImages
 from MRNLib.errors import InputError
 from MRNLib.images import Volume
-from MRNLib.rois import Roi, crop, require_brainstem
+from MRNLib.rois import Roi, boxes_from_masks, crop, require_brainstem
 from MRNLib.values import not_susceptibility
 
 # More repaired voxels than this in a ROI's box would let the repair speak instead of the patient.
@@ -45,6 +45,19 @@ def check_rois(
     if images.qsm_mask is not None:
         _check_iron(images.qsm, images.qsm_mask)
     return tuple(dict.fromkeys(note for roi in rois.values() for note in roi.warnings))
+
+
+def check_masks(images: CaseImages) -> tuple[str, ...]:
+    """:func:`check_rois` for the given masks, with ROIs of the usual margin; needs both.
+
+    Raises:
+        InputError: As :func:`check_rois`.
+    """
+    if images.qsm_mask is None or images.nm_mask is None:
+        return ()
+    qsm_mask, nm_mask = map(sitk.GetArrayViewFromImage, (images.qsm_mask, images.nm_mask))
+    spacing = images.qsm.image.GetSpacing()
+    return check_rois(images, boxes_from_masks(qsm_mask, nm_mask, spacing))
 
 
 def _check_finite(volume: Volume, roi: Roi) -> None:

@@ -178,9 +178,9 @@ def check_magnitude(summary: Summary, role: str, file: str) -> None:
     """
     if not looks_like_magnitude(summary):
         raise InputError(
-            f"{100 * summary.negative:.0f} % of its values are negative: not a {role} image",
+            f"{100 * summary.negative:.0f} % of its values are negative: not a {role}",
             file=file,
-            expected=f"a {role} magnitude image without negative values",
+            expected=f"a {role} without negative values",
             remedy="if the QSM and NM files were exchanged, swap them; else choose the volume",
         )
 

@@ -73,6 +73,17 @@ def replaced_files(out: Path, optional: Iterable[str] = ()) -> Iterator[Path]:
         shutil.rmtree(staged, ignore_errors=True)
 
 
+def remove_partial(out: Path) -> None:
+    """Removes what a killed run of :func:`replaced_files` left beside ``out``.
+
+    To be called when no run writes to ``out`` any more.
+    """
+    if out.parent.is_dir():
+        for left in out.parent.iterdir():
+            if left.name.startswith(f".partial-{out.name}-"):
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def require_folder(path: Path) -> None:
     """Refuses a folder that could not be written, before the long work whose result it is for.
 

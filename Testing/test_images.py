@@ -11,7 +11,7 @@ from bad_inputs.patient import sound
 
 from MRNLib import geometry, repair, values
 from MRNLib.errors import InputError
-from MRNLib.images import PHANTOM_MARK, SourceInfo, read_volume, restore
+from MRNLib.images import PHANTOM_MARK, SourceInfo, canonical_grid, read_volume, restore
 from MRNLib.masks import read_mask
 
 ORIENTATIONS = ["LPS", "RAS", "LAS", "PIR", "SLA", "ARI", "IPR"]
@@ -56,6 +56,25 @@ def test_a_slightly_oblique_volume_keeps_its_voxels(degrees, tmp_path):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(volume.image), canonical_array("qsm"))
     mask, _ = read_mask(paths["qsm_mask"], "QSM", volume)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(restore(mask, volume)), patient.qsm_mask)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 3.0, 12.0])
+@pytest.mark.parametrize("code", ["RAS", "PIR"])
+def test_the_canonical_grid_is_known_without_reading_values(code, degrees, tmp_path):
+    image = sitk.DICOMOrient(sound().but(direction=turned(degrees)).image("qsm"), code)
+    path = save(image, tmp_path / "q.nrrd")
+    seen = canonical_grid(sitk.ReadImage(str(path)), "q.nrrd")
+    assert seen == geometry.Grid.of(read_volume(path, "QSM").image)
+
+
+def test_a_mask_follows_its_oblique_image_however_its_axes_run(tmp_path):
+    patient = sound().but(direction=turned(12.0))
+    volume = read_volume(patient.write(tmp_path)["qsm"], "QSM")
+    labels = sitk.DICOMOrient(patient.image("qsm_mask"), "PIR")
+    mask, warnings = read_mask(save(labels, tmp_path / "m.nrrd"), "QSM", volume)
+    assert warnings == ()  # its resampling is already among the image's warnings
+    same, _ = read_mask(tmp_path / "QSM_mask.nii.gz", "QSM", volume)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(mask), sitk.GetArrayFromImage(same))
 
 
 def test_an_oblique_volume_is_resampled_and_its_labels_come_back(tmp_path):

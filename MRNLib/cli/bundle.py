@@ -1,4 +1,4 @@
-"""``mrn bundle``: which models are installed, what they are, and whether they are whole."""
+"""``mrn bundle``: which models are installed, whether they are whole, and adding others."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from MRNLib.cli.console import out
+from MRNLib.cli.console import ProgressStyle, Talk, out
+from MRNLib.cli.diagnose import CancelFile, Style
 from MRNLib.parameters import DEFAULT_BUNDLE
 
-group = typer.Typer(help="List, show and check model bundles.", no_args_is_help=True)
+group = typer.Typer(help="List, show, check, add and remove model bundles.", no_args_is_help=True)
 Which = Annotated[str, typer.Argument(help="Installed bundle or bundle folder.")]
 
 
@@ -20,12 +21,15 @@ def register(app: typer.Typer) -> None:
 
 @group.command("list")
 def list_bundles() -> None:
-    """The bundles that come with the library."""
-    from MRNLib.bundle import installed_bundles, open_bundle
+    """The bundles that come with the library, and those that were added."""
+    from MRNLib.bundle import open_bundle
+    from MRNLib.bundle_store import added_bundles, installed_bundles
 
+    added = added_bundles()
     for name in installed_bundles():
         manifest = open_bundle(name).manifest
-        out.print(f"{name}  trained on: {manifest.trained_on}  {manifest.summary}", markup=False)
+        text = f"{name}  trained on: {manifest.trained_on}  {manifest.summary}"
+        out.print(text + ("  (added)" if name in added else ""), markup=False)
 
 
 @group.command()
@@ -55,3 +59,44 @@ def check(bundle: Which = DEFAULT_BUNDLE) -> None:
         f"{opened.identity}: {len(opened.manifest.files)} files, {size / 1e6:.1f} MB, all whole.",
         markup=False,
     )
+
+
+@group.command()
+def add(
+    source: Annotated[
+        str, typer.Argument(metavar="FOLDER|ZIP|URL", help="A bundle, or where a zip of one is.")
+    ],
+    sha256: Annotated[
+        str | None,
+        typer.Option(help="SHA-256 of the zip (of manifest.json for a folder); a URL needs it."),
+    ] = None,
+    progress: Style = ProgressStyle.bar,
+    cancel_file: CancelFile = None,
+) -> None:
+    """Check a bundle and keep it in the user's folder, where its name finds it.
+
+    The folder is the one in the environment variable MRN_BUNDLES, or the system's for user data.
+    """
+    from MRNLib.bundle_install import add_bundle
+
+    talk = Talk(progress)
+    with talk.progress(cancel_file) as report:
+        bundle = add_bundle(source, sha256, report)
+    talk.event(
+        "result", bundle=bundle.manifest.name, sha256=bundle.sha256, folder=str(bundle.folder)
+    )
+    talk.say(f"{bundle.identity} is in {bundle.folder}")
+
+
+@group.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="A bundle that was added.")],
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Remove a bundle that was added; the shipped one stays."""
+    from MRNLib.bundle_store import remove_bundle
+
+    talk = Talk(progress)
+    folder = remove_bundle(name)
+    talk.event("result", bundle=name, folder=str(folder))
+    talk.say(f"Removed {folder}")

@@ -88,7 +88,7 @@ def segment(
         cache=cache,
         swap_modalities=swap_modalities,
     )
-    case = Case(name or _stem(qsm), qsm=qsm, nm=nm, t1=t1)
+    case = Case(name or case_name(qsm), qsm=qsm, nm=nm, t1=t1)
     with talk.progress(cancel_file) as report:
         outlined = Diagnoser(parameters).outline(case, report)
         files = outlined.write(out)
@@ -160,7 +160,7 @@ def diagnose(
         swap_sides=swap_sides,
         split_merged=split_merged,
     )
-    case = Case(name or _stem(qsm), qsm=qsm, nm=nm, t1=t1, qsm_mask=qsm_mask, nm_mask=nm_mask)
+    case = Case(name or case_name(qsm), qsm=qsm, nm=nm, t1=t1, qsm_mask=qsm_mask, nm_mask=nm_mask)
     with talk.progress(cancel_file) as report:
         diagnosis = Diagnoser(parameters).diagnose(case, report)
         files = diagnosis.write(out)
@@ -212,7 +212,7 @@ def parse_boxes(texts: list[str]) -> dict[str, Box]:
     return boxes
 
 
-def _stem(path: Path) -> str:
+def case_name(path: Path) -> str:
     """A case's name from its QSM file: the folder's name in the challenge's layout."""
     stem = path.name.split(".")[0]
     generic = stem.lower() in ("qsm", "")

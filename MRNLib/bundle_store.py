@@ -1,0 +1,87 @@
+"""Where bundles are found by name: the shipped ones, and a folder of the user's own.
+
+This module needs nothing beyond Python, so that a front end can list bundles before anything is
+installed. :mod:`MRNLib.bundle_install` puts bundles into the user's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from MRNLib.errors import BundleError
+
+SHIPPED = Path(__file__).parent / "bundles"
+FOLDER_VARIABLE = "MRN_BUNDLES"
+MANIFEST = "manifest.json"
+# A bundle's name becomes a folder's: no separators, no leading dot, nothing Windows refuses.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(?<!\.)")
+
+
+def user_folder() -> Path:
+    """The folder of added bundles: ``MRN_BUNDLES``, or the system's place for a user's data."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen)
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / "mrn-diagnosis" / "bundles"
+
+
+def shipped_bundles() -> list[str]:
+    """Names of the bundles that come with the library."""
+    return _names(SHIPPED)
+
+
+def added_bundles() -> list[str]:
+    """Names of the bundles that the user added."""
+    return sorted(set(_names(user_folder())).difference(shipped_bundles()))
+
+
+def installed_bundles() -> list[str]:
+    """All names that can be opened, sorted."""
+    return sorted([*shipped_bundles(), *added_bundles()])
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder of an installed bundle, or None; a shipped name is always the shipped one."""
+    if not NAME.fullmatch(name):
+        return None
+    places = (SHIPPED / name, user_folder() / name)
+    return next((place for place in places if (place / MANIFEST).is_file()), None)
+
+
+def remove_bundle(name: str) -> Path:
+    """Removes a bundle that the user added, and returns where it was.
+
+    Raises:
+        BundleError: It came with the library, or there is none of that name.
+    """
+    if name in shipped_bundles():
+        raise BundleError(
+            f"The bundle {name} comes with the library and stays.", remedy=_known(added_bundles())
+        )
+    if name not in added_bundles():
+        raise BundleError(f"No bundle {name!r} was added.", remedy=_known(added_bundles()))
+    folder = user_folder() / name
+    gone = folder.with_name(f".removed-{os.getpid()}-{name}")
+    # Renamed first: a bundle that is removed half way is never found.
+    os.replace(folder, gone)
+    shutil.rmtree(gone)
+    return folder
+
+
+def _names(folder: Path) -> list[str]:
+    found = (path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+    return sorted(name for name in found if NAME.fullmatch(name))
+
+
+def _known(names: list[str]) -> str:
+    return "name one that was added: " + (", ".join(names) or "there is none")
