@@ -1,0 +1,67 @@
+"""The facts that the panel is drawn from, gathered from a session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from MRNDiagnosisLib.panel_facts import BatchFacts, Facts
+from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.settings import unused
+from MRNLib.bundle_store import added_bundles
+
+DICOM = "DICOM.instanceUIDs"
+NO_BATCH = BatchFacts()
+
+
+def facts_of(
+    session: Session,
+    *,
+    too_old: str = "",
+    missing: tuple[str, ...] = (),
+    setup_error: str = "",
+    batch: BatchFacts = NO_BATCH,
+) -> Facts:
+    """What is known about a session; the other arguments are as in :class:`Facts`."""
+    chosen, runs, look = session.chosen, session.runs, session.checked
+    known = Facts(
+        too_old=too_old,
+        missing=missing,
+        setup_error=setup_error,
+        running=runs.task,
+        fraction=runs.fraction,
+        message=runs.message,
+        cancelling=runs.cancelling,
+        ended=runs.ended,
+        cancelled=runs.cancelled,
+        notes=runs.notes,
+        batch=batch,
+    )
+    if chosen is None:
+        return known
+    outlines = {"QSM": chosen.qsm_segmentation, "NM": chosen.nm_segmentation}
+    return replace(
+        known,
+        qsm=_name(chosen.qsm),
+        nm=_name(chosen.nm),
+        checked=look is not None,
+        problem=look.problem if look else "",
+        doubts=look.doubts if look else "",
+        masks=tuple(modality for modality, node in outlines.items() if node is not None),
+        rois=session.rois,
+        roi_problem=session.roi_problem,
+        outline_problem=session.outline_problem,
+        unused=unused(chosen),
+        result=session.result,
+        changes=session.changes,
+        recompute=session.recompute,
+        files=session.has_files(),
+        dicom=chosen.qsm is not None and bool(chosen.qsm.GetAttribute(DICOM)),
+        bundle=chosen.bundle,
+        bundle_added=chosen.bundle in added_bundles(),
+        cache_megabytes=session.kept / 1e6,
+    )
+
+
+def _name(node: Any) -> str:
+    return "" if node is None else node.GetName()

@@ -1,0 +1,45 @@
+"""The Export section. Qt inside Slicer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from MRNDiagnosisLib import export
+from MRNDiagnosisLib.session import Session
+from MRNLib.errors import InputError
+
+
+class ExportPart:
+    """Wires the Export section.
+
+    Args:
+        ui: The panel's widgets by name.
+        session: The session.
+    """
+
+    def __init__(self, ui: Any, session: Session) -> None:
+        self._ui, self._session = ui, session
+        for button, write in (
+            (ui.exportReportButton, export.export_files),
+            (ui.exportJsonButton, export.export_json),
+            (ui.exportMasksButton, export.export_masks),
+            (ui.exportDicomButton, export.export_dicom),
+        ):
+            button.connect("clicked()", lambda write=write: self.write(write))
+
+    def write(self, write: Callable[[Session, Path], str]) -> None:
+        """Writes into the chosen folder, and says what and where."""
+        folder = self._ui.exportPathLineEdit.currentPath
+        if not folder:
+            self.say("Choose the folder first.")
+            return
+        try:
+            self.say(write(self._session, Path(folder)))
+        except (InputError, OSError) as error:
+            self.say(str(error))
+
+    def say(self, text: str) -> None:
+        """Shows a line."""
+        self._ui.exportLabel.setText(text)

@@ -1,0 +1,188 @@
+"""What the panel's lines say: no Qt."""
+
+from __future__ import annotations
+
+from MRNDiagnosisLib.panel_facts import BUSY, Facts, Line, RoiFacts
+from MRNLib.anatomy import NOT_ATYPICAL, ROI_NAMES
+
+
+def lines(facts: Facts) -> dict[str, Line]:
+    """Every line that changes, by widget name."""
+    return {
+        "bannerLabel": _banner(facts),
+        "inputsLabel": _inputs(facts),
+        "nucleiLabel": _nuclei(facts),
+        "roisLabel": _rois(facts),
+        "statusLabel": _status(facts),
+        "freshnessLabel": _freshness(facts),
+        "bundleLabel": _bundle(facts),
+        "cacheLabel": Line(f"{facts.cache_megabytes:.1f} MB, removed when Slicer is closed"),
+        "batchLabel": _batch(facts),
+        "setupLabel": _setup(facts),
+    } | {**_roi_table(facts), **_result(facts)}
+
+
+def _banner(facts: Facts) -> Line:
+    """What stands in the way of everything else."""
+    if facts.too_old:
+        return Line(facts.too_old, "error")
+    if facts.missing:
+        return Line(
+            "This computer lacks packages that the module needs. Install them once under Setup, "
+            "at the end of this panel.",
+            "warning",
+        )
+    return Line()
+
+
+def _echo(facts: Facts) -> str:
+    """What is being done, for the section that it was started in."""
+    return f"{BUSY[facts.running]} {round(100 * facts.fraction)} %"
+
+
+def _inputs(facts: Facts) -> Line:
+    if facts.running == "sample":
+        return Line(_echo(facts))
+    if not facts.qsm and not facts.nm:
+        return Line("Choose a QSM and a neuromelanin (NM) volume of one patient.")
+    if not facts.qsm or not facts.nm:
+        return Line(f"Choose the {'NM' if facts.qsm else 'QSM'} volume too.")
+    if facts.problem:
+        return Line(facts.problem, "error")
+    if not facts.checked:
+        return Line("Looking at the volumes …")
+    if facts.doubts:
+        return Line(facts.doubts, "warning")
+    return Line("QSM and NM can be used together.", "good")
+
+
+def _nuclei(facts: Facts) -> Line:
+    if facts.running == "segment":
+        return Line(_echo(facts))
+    if facts.outline_problem:
+        return Line(facts.outline_problem, "error")
+    if not facts.masks:
+        return Line("No outlines yet. Segment, or import masks; Diagnose draws what is missing.")
+    if len(facts.masks) == 1:
+        other = "NM" if "QSM" in facts.masks else "QSM"
+        return Line(f"Only {facts.masks[0]} outlines are there; Diagnose draws the {other} ones.")
+    return Line("QSM and NM outlines are there. Diagnose uses them as they are.", "good")
+
+
+def _rois(facts: Facts) -> Line:
+    if facts.roi_problem:
+        return Line(facts.roi_problem, "error")
+    if not facts.rois:
+        return Line("The boxes appear as soon as there are outlines.")
+    said = []
+    if facts.moved:
+        said.append(f"Set by hand: {', '.join(facts.moved)}; the other boxes follow the outlines.")
+    else:
+        said.append("The boxes follow the outlines. Drag one in a view to set it by hand.")
+    if facts.unused:
+        said.append(f"Left out: {', '.join(facts.unused)}.")
+    return Line(" ".join(said))
+
+
+def _roi_table(facts: Facts) -> dict[str, Line]:
+    """Slices, size and what was noticed, for each ROI."""
+    known = {roi.name: roi for roi in facts.rois}
+    table = {}
+    for name in ROI_NAMES:
+        roi = known.get(name, RoiFacts(name))
+        size = " × ".join(f"{mm:.0f}" for mm in roi.size_mm) if roi.slices else "–"
+        table[f"slices{name}Label"] = Line(str(roi.slices or "–"))
+        table[f"size{name}Label"] = Line(size)
+        table[f"check{name}Label"] = _check(roi, name in known, name in facts.unused)
+    return table
+
+
+def _check(roi: RoiFacts, known: bool, unused: bool) -> Line:
+    if not known:
+        return Line("no outlines yet")
+    if roi.notes:
+        return Line("\n".join(roi.notes), "warning")
+    if not roi.slices:
+        return Line("no outlines yet")
+    words = "set by hand" if roi.by_hand else "present"
+    return Line(f"{words}, left out" if unused else words, "plain" if unused else "good")
+
+
+def _status(facts: Facts) -> Line:
+    if facts.cancelling:
+        return Line("Cancelling …")
+    if facts.running:
+        return Line(facts.message or "Starting …")
+    if facts.cancelled:
+        return Line("Cancelled. The scene is as it was.")
+    if facts.ended:
+        return Line(facts.ended, "error")
+    return Line("\n".join(facts.notes), "warning") if facts.notes else Line()
+
+
+def _freshness(facts: Facts) -> Line:
+    if facts.result is None or not facts.changes:
+        return Line()
+    said = ["This result is out of date.", *facts.changes]
+    if facts.recompute:
+        said.append(f"Diagnose again: {facts.recompute}")
+    return Line("\n".join(said), "warning")
+
+
+def _result(facts: Facts) -> dict[str, Line]:
+    shown = facts.result
+    if shown is None:
+        lines_ = {name: Line() for name in ("probabilityLabel", "robustnessLabel", "warningsLabel")}
+        return lines_ | {"headlineLabel": Line("No result yet.")}
+    votes = ", ".join(f"{fold.probability_pd:.2f}" for fold in shown.folds)
+    said = [f"decision: {shown.decision}", f"folds: {votes} (spread {shown.spread:.2f})"]
+    if shown.demonstration:
+        said.insert(0, f"P(PD) = {shown.probability_pd:.2f}")  # its headline has no number
+    if shown.phantom:
+        said.append("digital phantom, not a patient")
+    number = f"{' · '.join(said)}\n{shown.notice}"
+    headline = Line(shown.headline, "warning" if shown.demonstration else "plain")
+    if facts.changes:
+        headline = Line(f"Out of date: {shown.headline}", "warning")
+    notes = [*shown.warnings, *shown.segmentation_notes]
+    for roi in shown.rois:
+        notes += [f"{roi.name}: {text}" for text in roi.warnings]
+    listed = "\n".join(f"• {text}" for text in dict.fromkeys(notes))
+    return {
+        "headlineLabel": headline,
+        "probabilityLabel": Line(number),
+        "robustnessLabel": Line(f"{shown.robustness}\n{NOT_ATYPICAL}".strip()),
+        "warningsLabel": Line(listed or "No warnings.", "warning" if listed else "good"),
+    }
+
+
+def _bundle(facts: Facts) -> Line:
+    if facts.running == "bundle":
+        return Line(_echo(facts))
+    return Line("" if facts.bundle else "Choose a model.")
+
+
+def _batch(facts: Facts) -> Line:
+    batch = facts.batch
+    if batch.problem:
+        return Line(batch.problem, "error")
+    if not batch.cases:
+        return Line("One folder for each case, with QSM.nii.gz and NM.nii.gz in it.")
+    said = f"{batch.done} of {batch.cases} cases done"
+    if facts.running == "batch":
+        return Line(f"{said}. {facts.message}")
+    if batch.failed:
+        return Line(f"{said}, {batch.failed} failed (hover over a row for the reason).", "warning")
+    return Line(f"{said}.", "good" if batch.done == batch.cases else "plain")
+
+
+def _setup(facts: Facts) -> Line:
+    if facts.running == "setup":
+        return Line(f"{_echo(facts)} {facts.message}")
+    if facts.setup_error:
+        return Line(facts.setup_error, "error")
+    if facts.too_old:
+        return Line(facts.too_old, "error")
+    if facts.missing:
+        return Line(f"Not installed: {', '.join(facts.missing)}.", "warning")
+    return Line("All packages are installed.", "good")

@@ -1,0 +1,89 @@
+"""The Nuclei section: Show 3D, importing masks, and Slicer's Segment Editor. Qt inside Slicer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from MRNDiagnosisLib import work
+from MRNDiagnosisLib.session import Session
+
+EDITOR_TAG = "MRNDiagnosis"
+MASK_FILES = "Label maps (*.nii.gz *.nii *.nrrd *.mha)"
+
+
+class NucleiPart:
+    """Wires the Nuclei section.
+
+    Args:
+        ui: The panel's widgets by name.
+        session: The session.
+    """
+
+    def __init__(self, ui: Any, session: Session) -> None:
+        self._ui, self._session = ui, session
+        ui.segmentButton.connect("clicked()", lambda: work.segment(session))
+        ui.importQsmMaskButton.connect("clicked()", lambda: self._import("QSM"))
+        ui.importNmMaskButton.connect("clicked()", lambda: self._import("NM"))
+        ui.editQsmButton.connect("clicked()", lambda: self.edit("QSM"))
+        ui.editNmButton.connect("clicked()", lambda: self.edit("NM"))
+
+    def enter(self) -> None:
+        """Gives the editor its own node, so that it does not disturb the Segment Editor module."""
+        import slicer
+
+        scene, editor = self._session.scene, self._ui.segmentEditorWidget
+        node = scene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.vtkMRMLSegmentEditorNode()
+            node.SetSingletonTag(EDITOR_TAG)
+            node = scene.AddNode(node)
+        # The node first: what the editor chooses by itself is then kept in it.
+        editor.setMRMLSegmentEditorNode(node)
+        editor.setMRMLScene(scene)
+        editor.installKeyboardShortcuts()
+
+    def leave(self) -> None:
+        """Puts the brush away; the mouse belongs to the next module."""
+        editor = self._ui.segmentEditorWidget
+        editor.setActiveEffect(None)
+        editor.uninstallKeyboardShortcuts()
+        editor.removeViewObservations()
+
+    def close(self) -> None:
+        """Lets go of a scene that is about to be closed."""
+        self.leave()
+        self._ui.segmentEditorWidget.setSegmentationNode(None)
+        self.update()
+
+    def update(self) -> None:
+        """Shows what is chosen in the 3-D buttons."""
+        chosen = self._session.chosen
+        self._ui.qsmShow3DButton.setSegmentationNode(chosen and chosen.qsm_segmentation)
+        self._ui.nmShow3DButton.setSegmentationNode(chosen and chosen.nm_segmentation)
+
+    def edit(self, modality: str) -> None:
+        """Opens one modality's outlines in the editor, on its own volume."""
+        import slicer
+
+        chosen, editor = self._session.chosen, self._ui.segmentEditorWidget
+        if chosen is None:
+            return
+        segmentation, volume = {
+            "QSM": (chosen.qsm_segmentation, chosen.qsm),
+            "NM": (chosen.nm_segmentation, chosen.nm),
+        }[modality]
+        self._ui.editQsmButton.setChecked(modality == "QSM")
+        self._ui.editNmButton.setChecked(modality == "NM")
+        editor.setSegmentationNode(segmentation)
+        editor.setSourceVolumeNode(volume)
+        slicer.util.setSliceViewerLayers(background=volume)
+
+    def _import(self, modality: str) -> None:
+        import qt
+
+        path = qt.QFileDialog.getOpenFileName(
+            self._ui.segmentButton.window(), f"{modality} mask", "", MASK_FILES
+        )
+        if path:
+            work.import_mask(self._session, modality, Path(path))

@@ -1,0 +1,230 @@
+"""One examination in the scene: what is chosen, done and known about it. No Qt, no dialogs.
+
+The panel is one front end of a session; a script or another program on the same MRML scene may be
+another. What is chosen lives in ``chosen`` (the module's parameter node), what is shown in the
+scene; the session holds only what can be found again from the two.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from MRNDiagnosisLib import boxes, freshness, results, rois, settings
+from MRNDiagnosisLib.case import Inputs
+from MRNDiagnosisLib.freshness import Fingerprint, Watcher
+from MRNDiagnosisLib.inspection import Look, inspect
+from MRNDiagnosisLib.jobs import Runner
+from MRNDiagnosisLib.panel_facts import RoiFacts
+from MRNDiagnosisLib.runs import Runs
+from MRNDiagnosisLib.volumes import canonical_grid
+from MRNDiagnosisLib.watcher import state
+from MRNLib.boxes import Box
+from MRNLib.errors import InputError
+from MRNLib.parameters import Parameters
+
+if TYPE_CHECKING:
+    from MRNLib.examination import Examination
+
+
+class Session:
+    """Everything about the examination that is chosen.
+
+    Args:
+        scene: The MRML scene.
+        folder: For results and what is kept between runs; whoever made it removes it.
+        runner: Makes what starts the program.
+        changed: Called whenever something to be shown has changed.
+        touched: Called when a node was edited: :meth:`look` is due once the user pauses.
+        log: Called with the program's log lines.
+
+    Attributes:
+        chosen: The parameter node, or None while there is none.
+        runs: What is being done.
+        result: The diagnosis that is shown.
+        nodes: The nodes it is shown in.
+        result_folder: Where the files of a diagnosis are.
+        changes: What changed since, one sentence each.
+        recompute: What a new diagnosis would do again.
+        rois: The ROIs as they are in the scene; empty before there are outlines.
+        roi_problem: Why a box or an outline cannot be used.
+        outline_problem: Why the chosen outlines do not belong to the chosen volumes.
+        checked: What the library says about the volumes; None before it was asked.
+        kept: Bytes that are kept between runs.
+        computed_here: Whether the shown result was computed in this session, so that its tokens
+            are still there.
+    """
+
+    def __init__(
+        self,
+        scene: Any,
+        folder: Path,
+        runner: Callable[[], Runner],
+        *,
+        changed: Callable[[], None] = lambda: None,
+        touched: Callable[[], None] = lambda: None,
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.scene, self.folder = scene, folder
+        self.changed, self._touched = changed, touched
+        self.result_folder = folder / "result"
+        self.runs = Runs(runner, changed, log)
+        self.chosen: Any = None
+        self._watcher = Watcher(self._edited)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.result: Examination | None = None
+        self.nodes: results.ResultNodes | None = None
+        self.changes: tuple[str, ...] = ()
+        self.recompute = self.roi_problem = self.outline_problem = ""
+        self.rois: tuple[RoiFacts, ...] = ()
+        self._notes: tuple[Any, dict[str, tuple[str, ...]]] = (None, {})
+        self.checked: Look | None = None
+        self._looked_at: Any = None
+        self.computed_here = False
+        self.kept = 0
+
+    # What is chosen
+
+    def choose(self, chosen: Any) -> None:
+        """Takes up what the parameter node says; None ends what belongs to the scene."""
+        if _node(chosen) is not _node(self.chosen):
+            self.runs.cancel()
+            self._watcher.release()
+            self._forget()
+            self.chosen = chosen
+        if chosen is not None:
+            self._restore()
+            self.look()
+
+    def _restore(self) -> None:
+        """Takes up the result that is in the scene, such as one read from a file."""
+        if self.nodes is not None and results.find(self.scene) is self.nodes.text:
+            return
+        try:
+            self.result, self.nodes = results.restore(self.scene) or (None, None)
+        except InputError as error:
+            self.result = self.nodes = None
+            self.runs.say(str(error))
+
+    @property
+    def cache(self) -> Path:
+        """Folder of tokens and masks: derived from patients, and gone with the session."""
+        return self.folder / "cache"
+
+    def has_files(self) -> bool:
+        """Whether the files on disk are those of the result that is shown."""
+        if self.nodes is None:
+            return False
+        try:
+            written = (self.result_folder / "diagnosis.json").read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return bool(written == self.nodes.text.GetText())
+
+    def clear_cache(self) -> None:
+        """Forgets what is kept between runs."""
+        shutil.rmtree(self.cache, ignore_errors=True)
+        self.computed_here = False
+        self.look()
+
+    def parameters(self) -> Parameters:
+        """The settings of a run.
+
+        Raises:
+            InputError: A setting that cannot be used.
+        """
+        return settings.parameters_of(self.chosen, self.cache)
+
+    def inputs(self) -> Inputs:
+        """The nodes of a run, with the boxes that were set by hand.
+
+        Raises:
+            InputError: The QSM cannot be used.
+        """
+        by_hand = {}
+        if self.chosen.qsm is not None:
+            by_hand = boxes.set_by_hand(self.scene, canonical_grid(self.chosen.qsm))
+        return settings.inputs_of(self.chosen, by_hand)
+
+    def check(self) -> None:
+        """Asks the library about the chosen volumes, unless nothing changed since it was asked."""
+        chosen = settings.volumes_of(self.chosen)
+        if chosen.qsm is None or chosen.nm is None:
+            self.checked, self._looked_at = None, None
+            return
+        nodes = [node for node in (chosen.qsm, chosen.nm, chosen.t1) if node is not None]
+        key = [self.chosen.swap_modalities, *((node.GetID(), state(node)) for node in nodes)]
+        if key == self._looked_at:
+            return
+        self._looked_at = key
+        self.checked = inspect(chosen, self.folder / "check", self.chosen.swap_modalities)
+        self.changed()
+
+    # Boxes, and whether the result still holds
+
+    def _edited(self) -> None:
+        self._watch()
+        self._touched()
+
+    def _watch(self) -> None:
+        if self.chosen is not None:
+            nodes = settings.inputs_of(self.chosen, rois.find_nodes(self.scene))
+            self._watcher.watch(freshness.involved(nodes))
+
+    def look(self) -> None:
+        """Lets the boxes follow the outlines, and compares the scene with the result's."""
+        self.changes, self.rois = (), ()
+        self.recompute = self.roi_problem = self.outline_problem = ""
+        self.kept = sum(path.stat().st_size for path in self.cache.rglob("*") if path.is_file())
+        try:
+            if self.chosen is not None and self.chosen.qsm is not None:
+                self.outline_problem = settings.foreign_outlines(self.chosen)
+                now = self.fingerprint()
+                before = None if self.nodes is None else freshness.remembered(self.nodes.text)
+                if before is not None:
+                    self.changes = tuple(freshness.changes(before, now))
+                    self.recompute = freshness.recompute(before, now, self.computed_here)
+        except InputError as error:
+            self.roi_problem = str(error)
+        self._watch()
+        self.changed()
+
+    def fingerprint(self) -> Fingerprint:
+        """What a run would be made from now; the boxes follow the outlines.
+
+        Raises:
+            InputError: A node or a setting that a run could not use either.
+        """
+        qsm = self.chosen.qsm
+        grid = canonical_grid(qsm)
+        boxes.forget_others(self.scene, qsm)
+        by_hand = boxes.set_by_hand(self.scene, grid)
+        inputs = settings.inputs_of(self.chosen, by_hand)
+        own_mm, slices = boxes.own_margin(self.chosen.bundle)
+        parameters = self.parameters()
+        now = freshness.fingerprint(inputs, parameters, grid, (own_mm, slices))
+        shown = {name: Box.parse(text) for name, text in now.boxes.items() if text}
+        boxes.follow(self.scene, shown, by_hand, grid, qsm)
+        if now.masks != self._notes[0]:
+            margin = own_mm if parameters.margin_mm is None else parameters.margin_mm
+            found = boxes.drawn(inputs, grid, margin, slices)
+            self._notes = now.masks, {name: roi.warnings for name, roi in found.items()}
+        self.rois = tuple(
+            boxes.row(name, shown.get(name), grid, name in by_hand, self._notes[1].get(name, ()))
+            for name in now.boxes
+        )
+        return now
+
+    def reset_boxes(self) -> None:
+        """Puts the boxes set by hand back around the outlines."""
+        boxes.forget(self.scene, self.inputs().roi_nodes)
+        self.look()
+
+
+def _node(chosen: Any) -> Any:
+    """The MRML node behind a parameter node, of which each look makes a new wrapper."""
+    return getattr(chosen, "parameterNode", chosen)

@@ -1,0 +1,81 @@
+"""A real MRML scene without the application: slicer-core's nodes, storage and module logics.
+
+What it does not show: Qt, views, the application's file readers, and the subject hierarchy's
+plugins, which in Slicer make an item for every node.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+MODULE = HERE.parents[1] / "MRNDiagnosis"
+LOGICS = {
+    "Terminologies": "vtkSlicerTerminologiesModuleLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
+    "Plots": "vtkSlicerPlotsLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Texts": "vtkSlicerTextsLogic",
+}
+
+if str(MODULE) not in sys.path:
+    sys.path.insert(0, str(MODULE))
+
+
+@pytest.fixture(scope="session")
+def _application(tmp_path_factory):
+    """The scene with its logics, made once; quiet about resources that the wheel does not have."""
+    pytest.importorskip("slicer_core")
+    import slicer
+    import vtk
+
+    folder = str(tmp_path_factory.mktemp("slicer"))
+    scene = slicer.vtkMRMLScene()
+    cache = slicer.vtkCacheManager()
+    cache.SetRemoteCacheDirectory(folder)
+    cache.SetMRMLScene(scene)
+    files = slicer.vtkDataIOManager()
+    files.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(files)
+    application = slicer.vtkSlicerApplicationLogic()
+    application.SetTemporaryPath(folder)
+    application.SetMRMLScene(scene)
+    colors = application.GetColorLogic()
+    colors.SetMRMLScene(scene)
+    colors.AddDefaultColorNodes()
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    application.SetSliceLogics(vtk.vtkCollection())
+    application.SetViewLogics(vtk.vtkCollection())
+    modules = types.SimpleNamespace()
+    vtk.vtkObject.GlobalWarningDisplayOff()  # the stock terminologies are not in the wheel
+    for name, kind in LOGICS.items():
+        logic = getattr(slicer, kind)()
+        logic.SetMRMLApplicationLogic(application)
+        logic.SetMRMLScene(scene)
+        application.SetModuleLogic(name, logic)
+        module = types.SimpleNamespace(logic=lambda logic=logic: logic)
+        setattr(modules, name.lower(), module)
+    vtk.vtkObject.GlobalWarningDisplayOn()
+    before = slicer.__dict__.get("mrmlScene"), slicer.__dict__.get("modules")
+    slicer.mrmlScene, slicer.modules = scene, modules
+    yield types.SimpleNamespace(scene=scene, logic=application, files=files, cache=cache)
+    slicer.mrmlScene, slicer.modules = before
+
+
+@pytest.fixture
+def scene(_application):
+    """An empty scene that is ``slicer.mrmlScene``, with a subject hierarchy node."""
+    import slicer
+
+    _application.scene.Clear(0)
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(_application.scene)
+    yield _application.scene
+    _application.scene.Clear(0)

@@ -1,0 +1,372 @@
+"""What is installed, installing the rest with stand-ins for Slicer's installers, and the proof.
+
+Nothing is downloaded; ``pip`` itself is asked once, for wheels made here.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+import types
+import zipfile
+from pathlib import Path
+
+import pytest
+from MRNDiagnosisLib import dependencies, packages
+from MRNDiagnosisLib.dependencies import Tools, install, install_from_folder, prove
+from MRNDiagnosisLib.import_check import IMPORT_NAMES, failed_imports
+
+from MRNLib.errors import Cancelled, InputError
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+LINES = packages.REQUIREMENTS.read_text("utf-8").splitlines()
+
+
+class World:
+    """Slicer's Python with chosen versions, and installers that change them."""
+
+    def __init__(self, monkeypatch, **versions):
+        good = {entry.name: entry.installed for entry in packages.requirements()}
+        self.versions = {**good, "torchvision": "0.20", "requests": "2.32", **versions}
+        self.calls, self.fails, self.imports = [], {}, ""
+        monkeypatch.setattr(packages, "installed", self.versions.get)
+        monkeypatch.setattr(dependencies, "installed", self.versions.get)
+        self.tools = Tools(
+            self.install_torch, self.pip_ensure, self.pip_install, ("PythonSlicer",), self.run
+        )
+
+    def call(self, kind, *values, **options):
+        self.calls.append((kind, values, options))
+        if kind in self.fails:
+            if self.fails[kind] is None:
+                return None
+            raise self.fails[kind]
+        return kind
+
+    def install_torch(self, **options):
+        done = self.call("torch", **options)
+        if done:
+            self.versions |= {"torch": "2.15.1+cu128", "torchvision": "0.25"}
+        return done
+
+    def pip_ensure(self, wanted, **options):
+        if self.call("ensure", wanted, **options):
+            self.fill(wanted)
+
+    def pip_install(self, arguments, constraints, requester):
+        text = Path(constraints).read_text()
+        if self.call("pip", arguments, constraints=text, requester=requester):
+            self.fill(arguments[2:])
+
+    def fill(self, wanted):
+        for text in wanted:
+            name = re.match(r"[\w-]+", text)[0]
+            found = re.search(r">=([\d.]+)", text)
+            self.versions[name] = found[1] if found else "1"
+
+    def run(self, command, **options):
+        self.call("run", command)
+        said = "".join(f"@import {name}\n" for name in command[3:])
+        return types.SimpleNamespace(
+            stdout=self.imports or said + "@end\n", stderr="", returncode=0
+        )
+
+    @property
+    def kinds(self):
+        return [kind for kind, *_ in self.calls]
+
+
+@pytest.fixture
+def world(monkeypatch):
+    return lambda **versions: World(monkeypatch, **versions)
+
+
+def test_requirements_are_those_of_the_library():
+    with PYPROJECT.open("rb") as stream:
+        wanted = tomllib.load(stream)["project"]["dependencies"]
+    assert [line for line in LINES if not line.startswith("#")] == wanted
+
+
+def test_slicer_can_read_the_requirements_file():
+    """``slicer.packaging.load_requirements`` knows whole-line comments and nothing else."""
+    assert all(line.strip() for line in LINES)
+    assert not any(line.startswith("-") or "#" in line[1:] for line in LINES)
+
+
+def test_everything_needed_is_here_and_nothing_was_imported_to_see_it():
+    assert packages.missing() == []
+    script = (
+        f"import sys; sys.path[:0] = [{str(packages.REQUIREMENTS.parents[1])!r}];"
+        "from MRNDiagnosisLib.packages import missing; missing();"
+        "sys.exit(any(n in sys.modules for n in ('torch', 'numpy', 'nnunetv2')))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "satisfied"),
+    [
+        ("2.15.1+cu128", True),
+        ("2.15", True),
+        ("2.9.1", False),
+        ("2.14.2", False),
+        ("3.0", False),
+        (None, False),
+    ],
+)
+def test_a_version_is_held_against_its_range(version, satisfied, world):
+    world(torch=version)
+    torch = next(entry for entry in packages.requirements() if entry.name == "torch")
+    assert (torch.installed, torch.satisfied) == (version, satisfied)
+
+
+def test_a_package_that_is_not_there_has_no_version():
+    assert packages.installed("no-such-package-anywhere") is None
+    assert packages.installed("numpy") == importlib.metadata.version("numpy")
+
+
+@pytest.mark.parametrize(
+    ("version", "new_enough"),
+    [
+        ((5, 12, 1), True),
+        ((5, 13, 0), True),
+        ((6, 0, 0), True),
+        ((5, 12, 0), False),
+        ((5, 8, 9), 0),
+    ],
+)
+def test_an_old_slicer_gets_one_sentence(version, new_enough):
+    text = dependencies.slicer_problem(version)
+    if new_enough:
+        assert text == ""
+    else:
+        assert "needs 3D Slicer 5.12.1" in text
+        assert "this is " + ".".join(map(str, version)) in text
+        assert text.count(". ") == 0
+
+
+def test_everything_there_means_nothing_to_install(world):
+    here = world()
+    shares = []
+    install(here.tools, lambda share, message: shares.append(share))
+    assert here.kinds == ["run"]
+    assert shares[-1] == 1.0
+
+
+def test_torch_comes_through_its_extension_and_the_rest_through_slicer(world):
+    here = world(torch=None, torchvision=None, nnunetv2=None, timm="0.9")
+    install(here.tools)
+    assert here.kinds == ["torch", "ensure", "run"]
+    torch, ensure, run = here.calls
+    assert torch[2] == {"askConfirmation": False, "torchVersionRequirement": ">=2.15,<3"}
+    (wanted,), options = ensure[1:]
+    assert wanted == ["timm>=1.0.22,<1.0.23", "nnunetv2>=2.8,<3"]
+    assert options["skip_packages"] == ["torch", "torchvision", "numpy", "SimpleITK", "requests"]
+    assert run[1][0][0] == "PythonSlicer"
+
+
+def test_torchvision_alone_is_fetched_by_the_extension_too(world):
+    here = world(torchvision=None)
+    install(here.tools)
+    assert here.kinds == ["torch", "run"]
+
+
+def test_a_torch_out_of_range_is_not_replaced_under_a_running_slicer(world):
+    here = world(torch="2.9.1")
+    with pytest.raises(InputError, match=r"PyTorch 2\.9\.1 is installed") as caught:
+        install(here.tools)
+    assert "restart" in str(caught.value)
+    assert here.kinds == []
+
+
+@pytest.mark.parametrize("kind", ["torch", "ensure"])
+@pytest.mark.parametrize(
+    "error", [subprocess.CalledProcessError(1, "pip"), OSError(28, "No space")]
+)
+def test_a_failed_installation_says_what_to_do(kind, error, world):
+    here = world(torch=None, monai=None)
+    here.fails[kind] = error
+    with pytest.raises(InputError, match="could not be installed") as caught:
+        install(here.tools)
+    assert "folder of wheels" in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_declining_is_a_cancel(world):
+    here = world(torch=None)
+    here.fails["torch"] = None
+    with pytest.raises(Cancelled):
+        install(here.tools, prompt=True)
+    here = world(monai=None)
+    here.fails["ensure"] = RuntimeError("User declined package installation")
+    with pytest.raises(Cancelled):
+        install(here.tools, prompt=True)
+    here.fails["ensure"] = RuntimeError("only supported on the main thread")
+    with pytest.raises(RuntimeError, match="main thread"):
+        install(here.tools)
+
+
+def test_an_installer_that_did_nothing_is_not_believed(world):
+    """``pip_ensure`` returns without a word when Slicer is in its testing mode."""
+    here = world(monai=None)
+    here.fails["ensure"] = None
+    with pytest.raises(InputError, match=r"Missing after the installation: monai>=1\.6"):
+        install(here.tools)
+    here = world(numpy="1.20")
+    with pytest.raises(InputError, match=r"numpy>=2\.4,<3 \(1\.20\)"):
+        install(here.tools)
+
+
+def test_an_import_that_fails_is_said_with_its_reason(world):
+    here = world()
+    here.imports = "@import torch\n@failed OSError: libcudart.so\n@import timm\n@end\n"
+    with pytest.raises(InputError, match=r"torch: OSError: libcudart\.so"):
+        install(here.tools)
+
+
+def test_the_import_check_really_imports(tmp_path, monkeypatch):
+    (tmp_path / "loud.py").write_text("print('a word', end='')\nimport nothing_like_this\n")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "fine.py").write_text("x = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    failed = failed_imports(["fine", "loud", "leaves", "json"])
+    assert failed == {
+        "loud": "ModuleNotFoundError: No module named 'nothing_like_this'",
+        "leaves": "SystemExit: 3",
+    }
+
+
+def test_a_crash_is_put_to_the_module_that_crashed(tmp_path, monkeypatch):
+    (tmp_path / "crashes.py").write_text("import os; os.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert list(failed_imports(["json", "crashes", "os"])) == ["crashes"]
+    assert list(failed_imports(["json"], [str(tmp_path / "no-python")])) == ["Python"]
+
+
+def test_a_torch_made_for_another_numpy_is_found_out(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text(
+        "def from_numpy(array): raise RuntimeError('Numpy is not available')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert failed_imports(["torch"]) == {"torch": "RuntimeError: Numpy is not available"}
+
+
+def test_import_names_are_right():
+    names = [IMPORT_NAMES.get(entry.name, entry.name) for entry in packages.requirements()]
+    light = [name for name in names if name in ("yaml", "numpy", "pydantic", "typer", "jinja2")]
+    assert len(light) == 5
+    assert failed_imports(light) == {}
+    assert all(importlib.util.find_spec(name) for name in names)
+
+
+def wheel(folder, name, version):
+    """The smallest wheel that pip installs."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", "x = 1\n")
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        archive.writestr(f"{info}/METADATA", metadata)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
+    return path
+
+
+def test_a_folder_of_wheels_installs_without_a_network(world, tmp_path):
+    here = world(torch=None, torchvision=None, monai=None)
+    wheel(tmp_path, "monai", "1.4")
+    install_from_folder(tmp_path, here.tools)
+    assert here.kinds == ["pip", "run"]
+    (arguments,), options = here.calls[0][1:]
+    assert arguments[:2] == ["--no-index", f"--find-links={tmp_path}"]
+    assert arguments[2:] == ["torch>=2.15,<3", "monai>=1.6,<2", "torchvision"]
+    kept = options["constraints"].splitlines()
+    assert f"SimpleITK=={here.versions['SimpleITK']}" in kept
+    assert not any(line.startswith("torch") for line in kept)
+
+
+def test_a_folder_without_wheels_is_refused(world, tmp_path):
+    here = world(monai=None)
+    with pytest.raises(InputError, match="no wheels"):
+        install_from_folder(tmp_path, here.tools)
+    assert here.kinds == []
+
+
+def test_a_folder_that_lacks_a_wheel_says_what_belongs_in_it(world, tmp_path):
+    here = world(monai=None)
+    wheel(tmp_path, "other", "1")
+    here.fails["pip"] = subprocess.CalledProcessError(1, "pip")
+    with pytest.raises(InputError, match=r"monai>=1\.6,<2"):
+        install_from_folder(tmp_path, here.tools)
+
+
+def test_pip_takes_the_arguments(tmp_path, world, monkeypatch):
+    """The real ``pip`` with what the folder's installation hands to Slicer's."""
+    folder, target = tmp_path / "a folder of wheels", tmp_path / "target"
+    folder.mkdir()
+    wheel(folder, "mrn_tiny", "1.5")
+    lines = tmp_path / "requirements.txt"
+    lines.write_text("mrn_tiny>=1,<2\n")
+    here = world()
+    entries = packages.requirements(lines)
+    monkeypatch.setattr(dependencies, "missing", lambda: entries if not target.exists() else [])
+
+    def pip_install(arguments, constraints, requester):
+        command = [sys.executable, "-m", "pip", "install", *arguments, "-c", constraints]
+        extra = ["--target", str(target), "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, *extra], check=True, capture_output=True)
+
+    tools = Tools(here.install_torch, here.pip_ensure, pip_install, run=here.run)
+    install_from_folder(folder, tools)
+    assert (target / "mrn_tiny.py").is_file()
+    with pytest.raises(InputError, match="Not everything"):
+        (folder / "mrn_tiny-1.5-py3-none-any.whl").rename(folder / "mrn_other-1-py3-none-any.whl")
+        (target / "mrn_tiny.py").unlink()
+        target.rename(tmp_path / "elsewhere")
+        install_from_folder(folder, tools)
+
+
+@pytest.fixture
+def inside(scene, monkeypatch):
+    """``slicer`` with the parts that slicer-core lacks."""
+    import slicer.util
+
+    packaging = types.SimpleNamespace(pip_ensure="ensure", pip_install="install")
+    app = types.SimpleNamespace(majorVersion=5, minorVersion=12, mainApplicationPatchVersion=1)
+    monkeypatch.setattr(slicer, "app", app, raising=False)
+    monkeypatch.setattr(slicer, "packaging", packaging, raising=False)
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    monkeypatch.setattr(slicer.util, "WaitCursor", object, raising=False)
+    return slicer
+
+
+def test_slicers_own_tools_are_found(inside, monkeypatch):
+    logic = types.SimpleNamespace(installTorch="torch")
+    module = types.SimpleNamespace(PyTorchUtilsLogic=lambda: logic)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", module)
+    tools = dependencies.slicer_tools()
+    assert (tools.install_torch, tools.pip_ensure, tools.pip_install) == (
+        "torch",
+        "ensure",
+        "install",
+    )
+    assert Path(tools.python[0]).name == "PythonSlicer"
+
+
+def test_what_slicer_lacks_is_said(inside, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    with pytest.raises(InputError, match="PyTorch extension is not installed"):
+        dependencies.slicer_tools()
+    inside.app.mainApplicationPatchVersion = 0
+    with pytest.raises(InputError, match=r"needs 3D Slicer 5\.12\.1 or newer; this is 5\.12\.0"):
+        dependencies.slicer_tools()
+
+
+def test_the_proof_needs_everything_there(world):
+    here = world(rich=None)
+    with pytest.raises(InputError, match="rich"):
+        prove(here.tools)
+    assert here.kinds == []

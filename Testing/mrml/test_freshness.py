@@ -1,0 +1,503 @@
+"""A result is out of date when, and only when, something that it depends on has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import weakref
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from MRNDiagnosisLib import freshness, results, rois, segmentations, volumes
+from MRNDiagnosisLib.case import Inputs
+from MRNDiagnosisLib.freshness import Watcher, changes, fingerprint, recompute
+from report_helpers import SPACING, examination, images
+
+from MRNLib import geometry
+from MRNLib.anatomy import ROI_NAMES
+from MRNLib.boxes import Box
+from MRNLib.errors import InputError
+from MRNLib.parameters import Parameters
+from MRNLib.rois import boxes_from_masks
+
+NOTHING = "Nothing changed: Diagnose gives the same result."
+PLAIN = Parameters()
+
+
+def image(array):
+    made = sitk.GetImageFromArray(array)
+    made.SetSpacing(SPACING)
+    made.SetOrigin((-36.0, -48.0, -18.0))
+    return made
+
+
+@pytest.fixture(params=["LPS", "RAS", "SRP"])
+def patient(request, scene, tmp_path):
+    """Volumes that lie in three ways, and their masks as segmentations; all with one content."""
+    shown = images()
+    nodes = {}
+    for role, array in (("QSM", shown.qsm), ("NM", shown.nm)):
+        path = tmp_path / f"{role}.nrrd"
+        sitk.WriteImage(sitk.DICOMOrient(image(array), request.param), str(path))
+        nodes[role] = volumes.load(scene, path, role)
+    for role, array in (("QSM", shown.qsm_mask), ("NM", shown.nm_mask)):
+        path = tmp_path / f"{role}_mask.nrrd"
+        sitk.WriteImage(sitk.DICOMOrient(image(array), request.param), str(path))
+        nodes[f"{role} mask"] = segmentations.show_mask(
+            scene, path, role, nodes[role], f"{role} mask"
+        )
+    inputs = Inputs(nodes["QSM"], nodes["NM"], None, nodes["QSM mask"], nodes["NM mask"])
+    grid = volumes.canonical_grid(nodes["QSM"])
+    return SimpleNamespace(scene=scene, inputs=inputs, grid=grid, folder=tmp_path)
+
+
+def of(patient, parameters=PLAIN, **changed):
+    return fingerprint(dataclasses.replace(patient.inputs, **changed), parameters, patient.grid)
+
+
+def draw(patient, segment, where, value):
+    """Draws into a segment as the segment editor would; ``where`` indexes ``[k, j, i]`` in LPS."""
+    import slicer
+
+    node, reference = patient.inputs.qsm_segmentation, patient.inputs.qsm
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment, reference)
+    held = sitk.GetImageFromArray(array)
+    held.CopyInformation(volumes.image_of(reference))
+    canonical = sitk.DICOMOrient(held, "LPS")
+    edited = sitk.GetArrayFromImage(canonical)
+    edited[where] = value
+    drawn = sitk.GetImageFromArray(edited)
+    drawn.CopyInformation(canonical)
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(held.GetDirection())
+    back = sitk.GetArrayFromImage(sitk.DICOMOrient(drawn, code))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(back, node, segment, reference)
+
+
+def move(position, *by):
+    """``position`` moved by that many mm (R, A, S)."""
+    return (np.array(position) + by).tolist()
+
+
+def brighten(node):
+    import slicer
+
+    slicer.util.arrayFromVolume(node)[5, 5, 5] += 1
+    slicer.util.arrayFromVolumeModified(node)
+
+
+# The red nucleus (row 44) and the nigra (row 38) in the blocks of report_helpers; the right one
+# spans i 14-18, k 5-7.
+RN_INSIDE = (6, 45, 16)
+STN_BEYOND = (6, slice(32, 36), 12)
+DN_ROWS = (slice(5, 8), slice(50, 54), slice(14, 34))
+
+
+def test_boxes_are_those_of_a_run(patient):
+    shown = images()
+    expected = boxes_from_masks(shown.qsm_mask, shown.nm_mask, SPACING)
+    assert of(patient).boxes == {name: str(roi.box) for name, roi in expected.items()}
+    wide = boxes_from_masks(shown.qsm_mask, shown.nm_mask, SPACING, margin_mm=8.0)
+    found = of(patient, Parameters(margin_mm=8.0)).boxes
+    assert found == {name: str(roi.box) for name, roi in wide.items()}
+
+
+@pytest.mark.parametrize("patient", ["LPS", "SRP"], indirect=True)
+def test_nm_on_a_grid_of_its_own(patient):
+    """Its mask is brought onto the QSM's grid, as in a run."""
+    shown, nodes = images(), {}
+    fine = sitk.Image([96, 128, 12], sitk.sitkUInt8)
+    fine.SetSpacing((0.75, 0.75, 3.0))
+    fine.SetOrigin((-36.375, -48.375, -18.0))
+    for name, array in (("NM", shown.nm), ("mask", shown.nm_mask)):
+        path = patient.folder / f"fine_{name}.nrrd"
+        sitk.WriteImage(geometry.onto(image(array), fine, sitk.sitkNearestNeighbor), str(path))
+        nodes[name] = path
+    volume = volumes.load(patient.scene, nodes["NM"], "fine")
+    mask = segmentations.show_mask(patient.scene, nodes["mask"], "NM", volume, "fine mask")
+    found = of(patient, nm=volume, nm_segmentation=mask)
+    assert found.boxes == of(patient).boxes
+    assert found.masks == of(patient).masks
+
+
+def test_how_an_array_lies_does_not_matter(patient):
+    """A node made by a script may have left-handed axes; read from a file it never has."""
+    import slicer
+    import vtk
+
+    before, qsm = of(patient), patient.inputs.qsm
+    matrix, flip = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    qsm.GetIJKToRASMatrix(matrix)
+    flip.SetElement(0, 0, -1)
+    flip.SetElement(0, 3, qsm.GetImageData().GetDimensions()[0] - 1)
+    vtk.vtkMatrix4x4.Multiply4x4(matrix, flip, matrix)
+    array = slicer.util.arrayFromVolume(qsm)
+    array[:] = array[:, :, ::-1].copy()
+    qsm.SetIJKToRASMatrix(matrix)
+    slicer.util.arrayFromVolumeModified(qsm)
+    assert changes(before, of(patient)) == []
+
+
+def test_nothing_changed(patient):
+    before = of(patient)
+    assert changes(before, of(patient)) == []
+    assert recompute(before, of(patient)) == NOTHING
+    elsewhere = Parameters(device="cpu", cache=Path("cache"))
+    assert changes(before, of(patient, elsewhere)) == []
+
+
+def test_edit_inside_a_box_encodes_nothing(patient):
+    before = of(patient)
+    draw(patient, "RN_R", RN_INSIDE, 0)
+    now = of(patient)
+    assert now.boxes == before.boxes
+    assert changes(before, now) == ["The QSM mask was edited."]
+    assert recompute(before, now) == "Encodes no ROI again. Measures the nuclei again."
+
+
+def test_edit_that_moves_one_box_names_it_alone(patient):
+    before = of(patient)
+    draw(patient, "STN_R", STN_BEYOND, 1)
+    draw(patient, "STN_R", (6, slice(32, 36), 13), 1)
+    now = of(patient)
+    assert changes(before, now) == ["The QSM mask was edited.", "QSM2: its box moved."]
+    assert recompute(before, now) == (
+        "Encodes QSM2 again; the other ROIs are kept. Measures the nuclei again."
+    )
+
+
+def test_nuclei_that_are_gone_need_no_encoding(patient):
+    before = of(patient)
+    draw(patient, "DN_R", DN_ROWS, 0)
+    draw(patient, "DN_L", DN_ROWS, 0)
+    now = of(patient)
+    assert changes(before, now)[1:] == ["QSM3: its nuclei are missing now."]
+    assert recompute(before, now) == "Encodes no ROI again. Measures the nuclei again."
+    assert changes(now, before)[1:] == ["QSM3: its nuclei are there now."]
+    assert recompute(now, before).startswith("Encodes QSM3 again; the other ROIs are kept.")
+
+
+@pytest.mark.parametrize(
+    ("role", "encoded"), [("qsm", "QSM1, QSM2 and QSM3"), ("nm", "NM")], ids=["QSM", "NM"]
+)
+def test_changed_volume(patient, role, encoded):
+    before = of(patient)
+    brighten(getattr(patient.inputs, role))
+    now = of(patient)
+    assert changes(before, now) == [f"The {role.upper()} volume changed."]
+    assert recompute(before, now) == (
+        f"Encodes {encoded} again; the other ROIs are kept. Measures the nuclei again."
+    )
+
+
+def test_volume_that_was_moved(patient):
+    before = of(patient)
+    origin = patient.inputs.nm.GetOrigin()
+    patient.inputs.nm.SetOrigin(*move(origin, 0, 0, 1e-5))
+    assert changes(before, of(patient)) == []
+    patient.inputs.nm.SetOrigin(*move(origin, 0, 0, 3))
+    assert changes(before, of(patient))[0] == "The NM volume lies elsewhere."
+
+
+def test_nm_is_brought_onto_the_qsm_so_it_is_encoded_too(patient):
+    before = of(patient)
+    patient.inputs.qsm.SetOrigin(*move(patient.inputs.qsm.GetOrigin(), 0, 0, 1))
+    now = dataclasses.replace(of(patient), boxes=before.boxes, masks=before.masks)
+    assert changes(before, now) == ["The QSM volume lies elsewhere."]
+    assert recompute(before, now).startswith("Encodes all four ROIs again.")
+
+
+def test_volume_that_is_added_and_marked(patient):
+    before = of(patient)
+    now = of(patient, t1=patient.inputs.nm)
+    assert changes(before, now) == ["The T1 volume was chosen."]
+    assert recompute(before, now).startswith("Encodes no ROI again.")
+    patient.inputs.qsm.SetAttribute("MRN.Phantom", "1")
+    assert changes(before, of(patient)) == ["The QSM is marked as a digital phantom."]
+    assert recompute(before, of(patient)) == "Encodes no ROI again."
+
+
+def test_name_and_display_do_not_matter(patient):
+    before = of(patient)
+    patient.inputs.qsm.SetName("another")
+    patient.inputs.qsm.GetDisplayNode().SetVisibility(0)
+    patient.inputs.qsm_segmentation.GetSegmentation().GetSegment("SN_R").SetColor(0, 0, 1)
+    assert changes(before, of(patient)) == []
+
+
+def test_dragged_box(patient):
+    before = of(patient)
+    boxes = {name: Box.parse(text) for name, text in before.boxes.items()}
+    nodes = rois.show_boxes(patient.scene, boxes, patient.grid)
+    assert changes(before, of(patient, roi_nodes=nodes)) == []
+    center = nodes["QSM3"].GetCenter()
+    nodes["QSM3"].SetCenter(*move(center, 0.4, 0, 0))  # less than half a voxel
+    assert changes(before, of(patient, roi_nodes=nodes)) == []
+    nodes["QSM3"].SetCenter(*move(center, 1.5, 0, 0))
+    now = of(patient, roi_nodes={"QSM3": nodes["QSM3"]})
+    assert changes(before, now) == ["QSM3: its box moved."]
+    assert recompute(before, now) == "Encodes QSM3 again; the other ROIs are kept."
+    nodes["QSM3"].SetCenter(500, 0, 0)
+    with pytest.raises(InputError, match="outside"):
+        of(patient, roi_nodes=nodes)
+
+
+def test_masked_roi_is_a_change(patient):
+    before, now = of(patient), of(patient, masked=("QSM1",))
+    assert changes(before, now) == ["QSM1: it is left out now."]
+    assert recompute(before, now) == "Encodes no ROI again."
+    assert of(patient, Parameters(masked=("QSM1",))) == now
+    assert changes(now, before) == ["QSM1: it is used now."]
+    assert recompute(now, before) == "Encodes QSM1 again; the other ROIs are kept."
+
+
+def test_another_margin_is_a_change(patient):
+    before, now = of(patient), of(patient, Parameters(margin_mm=8.0))
+    assert changes(before, now)[0] == "The margin around the nuclei was changed: 8 mm."
+    assert changes(before, now)[1:] == [f"{name}: its box moved." for name in ROI_NAMES]
+    assert recompute(before, now) == "Encodes all four ROIs again."
+    same = of(patient, Parameters(margin_mm=5.0))
+    assert recompute(before, same) == "Encodes no ROI again."
+    own = fingerprint(patient.inputs, PLAIN, patient.grid, own_margin=(8.0, 1))
+    assert own.boxes == now.boxes
+
+
+@pytest.mark.parametrize(
+    ("changed", "words", "again"),
+    [
+        ({"bundle": "/models/site"}, "Another model was chosen: site.", "Encodes all four ROIs"),
+        ({"precision": "bf16"}, "precision of the arithmetic was changed: bf16.", "Encodes all"),
+        ({"folds": (0, 2)}, "folds that vote were changed: 0, 2.", "Encodes no ROI again."),
+        ({"tta": True}, "mirrored image was switched on.", "Encodes all four ROIs again."),
+        ({"jitter": False}, "Moving the boxes", "Encodes no ROI again."),
+        ({"swap_modalities": True}, "Exchanging QSM and NM was switched on.", "Encodes all"),
+        ({"swap_sides": True}, "right and left in the masks", "Measures the nuclei again."),
+        ({"split_merged": True}, "Splitting merged labels was switched on.", "Measures"),
+        ({"exact_segmentation": True}, "whole volume was switched on.", "Encodes no ROI again."),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_settings(patient, changed, words, again):
+    before, now = of(patient), of(patient, Parameters(**changed))
+    assert len(changes(before, now)) == 1
+    assert words in changes(before, now)[0]
+    assert again in recompute(before, now)
+
+
+def test_every_setting_is_compared_or_named_as_not():
+    from MRNDiagnosisLib.fingerprints import NOT_COMPARED
+
+    fields = {field.name for field in dataclasses.fields(Parameters)}
+    assert {*freshness.WORDS, *NOT_COMPARED, "masked"} == fields
+
+
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_more_folds_and_jitter_need_encodings(patient):
+    few = of(patient, Parameters(folds=(0,), jitter=False))
+    assert "Encodes all four ROIs again." in recompute(few, of(patient))
+    assert recompute(few, of(patient)).endswith("Encodes the ROIs in moved boxes too.")
+
+
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_masks_that_are_still_to_be_drawn(patient):
+    without = of(patient, qsm_segmentation=None)
+    assert set(without.boxes) == {"NM"}
+    assert changes(without, of(patient)) == ["A QSM mask was chosen."]
+    assert "QSM1, QSM2 and QSM3" in recompute(without, of(patient))
+    assert recompute(of(patient), without) == (
+        "Outlines the nuclei on the QSM again. Encodes QSM1, QSM2 and QSM3 where the new outlines "
+        "move the box. Measures the nuclei again."
+    )
+    masked = of(patient, qsm_segmentation=None, masked=("QSM1",))
+    assert recompute(without, masked) == "Encodes no ROI again."
+    brighten(patient.inputs.nm)
+    assert recompute(without, of(patient, qsm_segmentation=None)) == (
+        "Outlines the nuclei on the QSM again. Encodes NM again, and QSM1, QSM2 and QSM3 where "
+        "the new outlines move the box. Measures the nuclei again."
+    )
+
+
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_another_session_keeps_no_tokens(patient):
+    before, now = of(patient), of(patient, masked=("QSM1",))
+    assert recompute(before, now, tokens_kept=False) == "Encodes NM, QSM2 and QSM3 again."
+
+
+def test_fingerprint_is_the_same_after_saving_and_reading(patient):
+    nodes = results.show(patient.scene, examination())
+    freshness.remember(nodes.text, of(patient))
+    assert freshness.remembered(nodes.text) == of(patient)
+    ids = {k: v.GetID() for k, v in vars(patient.inputs).items() if hasattr(v, "GetID")}
+    path = str(patient.folder / "scene.mrb")
+    assert patient.scene.WriteToMRB(path, None)
+    patient.scene.Clear(0)
+    assert patient.scene.ReadFromMRB(path, True, None)
+    again = Inputs(**{k: patient.scene.GetNodeByID(v) for k, v in ids.items()})
+    now = fingerprint(again, PLAIN, volumes.canonical_grid(again.qsm))
+    assert changes(freshness.remembered(results.find(patient.scene)), now) == []
+
+
+def test_text_that_is_no_fingerprint(scene):
+    node = scene.AddNewNodeByClass("vtkMRMLTextNode")
+    assert freshness.remembered(node) is None
+    for text in ("no JSON", "[]", '{"volumes": {}}'):
+        node.SetAttribute(results.FINGERPRINT, text)
+        assert freshness.remembered(node) is None
+
+
+@pytest.fixture
+def watched(patient):
+    """A watcher of the patient's nodes and a dragged box, and its calls."""
+    boxes = {"QSM2": Box.parse(of(patient).boxes["QSM2"])}
+    patient.inputs.roi_nodes = rois.show_boxes(patient.scene, boxes, patient.grid)
+    patient.calls = []
+    patient.watcher = Watcher(lambda: patient.calls.append(1))
+    patient.watcher.watch(freshness.involved(patient.inputs))
+    yield patient
+    patient.watcher.release()
+
+
+MODIFICATIONS = {
+    "voxels": lambda p: brighten(p.inputs.nm),
+    "place": lambda p: p.inputs.qsm.SetOrigin(1, 2, 3),
+    "brush": lambda p: draw(p, "STN_R", STN_BEYOND, 1),
+    "segment removed": lambda p: p.inputs.qsm_segmentation.GetSegmentation().RemoveSegment("RN_L"),
+    "segment renamed": lambda p: (
+        p.inputs.nm_segmentation.GetSegmentation().GetNthSegment(0).SetName("other")
+    ),
+    "box moved": lambda p: p.inputs.roi_nodes["QSM2"].SetCenter(0, 0, 0),
+    "box resized": lambda p: p.inputs.roi_nodes["QSM2"].SetSize(9, 9, 9),
+    "volume removed": lambda p: p.scene.RemoveNode(p.inputs.nm),
+    "phantom": lambda p: p.inputs.qsm.SetAttribute("MRN.Phantom", "1"),
+}
+
+
+@pytest.mark.parametrize("what", MODIFICATIONS)
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_watcher_calls_exactly_once(watched, what):
+    MODIFICATIONS[what](watched)
+    assert watched.calls == [1]
+    brighten(watched.inputs.qsm)
+    draw(watched, "STN_R", STN_BEYOND, 0)
+    assert watched.calls == [1]
+    assert not watched.watcher.watching
+    watched.watcher.watch(freshness.involved(watched.inputs))
+    assert watched.calls == [1]
+    brighten(watched.inputs.qsm)
+    brighten(watched.inputs.qsm)
+    assert watched.calls == [1, 1]
+
+
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_watcher_ignores_what_does_not_matter(watched):
+    qsm, outlines = watched.inputs.qsm, watched.inputs.qsm_segmentation
+    qsm.SetName("another")
+    qsm.Modified()
+    qsm.GetDisplayNode().SetAutoWindowLevel(0)
+    qsm.GetDisplayNode().SetWindowLevel(5, 5)
+    outlines.GetSegmentation().GetSegment("SN_R").SetColor(0, 0, 1)
+    outlines.GetDisplayNode().SetVisibility(False)
+    outlines.CreateClosedSurfaceRepresentation()
+    watched.inputs.roi_nodes["QSM2"].GetDisplayNode().SetVisibility(False)
+    watched.inputs.roi_nodes["QSM2"].SetLocked(True)
+    watched.scene.AddNewNodeByClass("vtkMRMLTextNode")
+    watched.scene.RemoveNode(watched.scene.GetFirstNodeByClass("vtkMRMLTextNode"))
+    assert watched.calls == []
+    assert watched.watcher.watching
+
+
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_transform_counts_for_the_watcher(watched):
+    transform = watched.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    watched.inputs.nm.SetAndObserveTransformNodeID(transform.GetID())
+    assert watched.calls == [1]
+    watched.watcher.watch(freshness.involved(watched.inputs))
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 5.0)
+    transform.SetMatrixTransformToParent(matrix)
+    assert watched.calls == [1, 1]
+
+
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_watcher_leaves_nothing_behind(watched):
+    import vtk
+
+    calls, nodes = watched.calls, freshness.involved(watched.inputs)
+    watched.watcher.release()
+    watched.watcher.release()
+    brighten(nodes[0])
+    assert calls == []
+    # A watcher that is dropped stops by itself, and nothing holds it.
+    dropped = Watcher(lambda: calls.append(2))
+    dropped.watch([*nodes, None])
+    gone = weakref.ref(dropped)
+    del dropped
+    gc.collect()
+    assert gone() is None
+    brighten(nodes[0])
+    assert calls == []
+    # A node that leaves the scene is not kept.
+    watched.watcher.watch(nodes)
+    weak = vtk.vtkWeakReference()
+    weak.Set(watched.inputs.nm)
+    watched.scene.RemoveNode(watched.inputs.nm)
+    watched.inputs.nm = None
+    del nodes
+    gc.collect()
+    assert calls == [1]
+    assert weak.Get() is None
+
+
+@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
+def test_closing_the_scene_is_reported_once(watched):
+    watched.scene.Clear(0)
+    assert watched.calls == [1]
+    assert not watched.watcher.watching
+
+
+def test_prediction_is_what_a_run_does(scene, phantom_case, random_bundle, tmp_path):
+    """The files of the scene, run and run again: encoded is what was said, boxes too."""
+    from MRNDiagnosisLib.case import prepare
+
+    from MRNLib.diagnosis import Diagnoser
+
+    qsm = volumes.load(scene, phantom_case.qsm, "QSM")
+    nm = volumes.load(scene, phantom_case.nm, "NM")
+    show = segmentations.show_mask
+    inputs = Inputs(
+        qsm,
+        nm,
+        None,
+        show(scene, phantom_case.qsm_mask, "QSM", qsm, "QSM mask"),
+        show(scene, phantom_case.nm_mask, "NM", nm, "NM mask"),
+    )
+    patient = SimpleNamespace(inputs=inputs, grid=volumes.canonical_grid(qsm))
+    parameters = Parameters(bundle=str(random_bundle), jitter=False, cache=tmp_path / "cache")
+
+    def run():
+        found = Diagnoser(parameters).diagnose(prepare(inputs, tmp_path)).examination
+        now = of(patient, parameters)
+        assert {row.name: row.box for row in found.rois} == now.boxes
+        assert found.provenance["grid"]["size"] == list(patient.grid.size)
+        return now, [row.name for row in found.rois if row.encoded]
+
+    first, encoded = run()
+    assert encoded == list(ROI_NAMES)
+    box = Box.parse(first.boxes["QSM2"])
+    (i, j, k), last = box.lower, box.upper[1]
+    # A bar through the whole box meets the nigra, so that it is part of the largest part.
+    draw(patient, "SN_R", (k + 2, slice(j, last), slice(i, i + 40)), 1)
+    second, encoded = run()
+    assert changes(first, second) == ["The QSM mask was edited.", "QSM2: its box moved."]
+    assert recompute(first, second).startswith("Encodes QSM2 again; the other ROIs are kept.")
+    assert encoded == ["QSM2"]
+    draw(patient, "SN_R", (k + 2, j + 5, i + 20), 0)
+    third, encoded = run()
+    assert changes(second, third) == ["The QSM mask was edited."]
+    assert recompute(second, third).startswith("Encodes no ROI again.")
+    assert encoded == []

@@ -1,0 +1,345 @@
+"""An examination in a real scene, with a fake program: choose, segment, diagnose, edit, cancel."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from MRNDiagnosisLib import export, review, rois, volumes, work
+from MRNDiagnosisLib.facts import facts_of
+from MRNDiagnosisLib.panel import present
+from MRNDiagnosisLib.session import Session
+from panel_helpers import Chosen, FakeRunner
+from report_helpers import examination
+from scenes import cube
+
+from MRNLib.examination import to_json
+
+
+@pytest.fixture
+def runner():
+    return FakeRunner()
+
+
+@pytest.fixture
+def session(scene, tmp_path, runner):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    made = Session(scene, folder, runner)
+    made.choose(Chosen())
+    yield made
+    made.choose(None)
+
+
+@pytest.fixture
+def patient(session, phantom_case):
+    """A digital patient in the scene, chosen."""
+    session.chosen.qsm = volumes.load(session.scene, phantom_case.qsm, "QSM")
+    session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
+    return phantom_case
+
+
+@pytest.fixture
+def outlined(session, patient, runner):
+    work.segment(session)
+    runner.finish_with(masks_of(patient))
+    return patient
+
+
+@pytest.fixture
+def diagnosed(session, outlined, runner, tmp_path):
+    work.diagnose(session)
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
+    return outlined
+
+
+def masks_of(case) -> dict[str, Path]:
+    return {"QSM_mask.nii.gz": case.qsm_mask, "NM_mask.nii.gz": case.nm_mask}
+
+
+def written(folder: Path) -> Path:
+    path = folder / "diagnosis.json"
+    path.write_text(to_json(examination(phantom=True)), encoding="utf-8")
+    return path
+
+
+def state(session):
+    return present(facts_of(session))
+
+
+def text(session, name: str) -> str:
+    return state(session).lines[name].text
+
+
+def test_nothing_chosen(session):
+    assert not state(session).buttons["segmentButton"].enabled
+    session.check()
+    assert session.checked is None
+
+
+def test_volumes_are_looked_at_once(session, patient):
+    assert "Looking at" in text(session, "inputsLabel")
+    session.check()
+    assert "can be used together" in text(session, "inputsLabel")
+    first = session.checked
+    session.check()
+    assert session.checked is first
+
+
+def test_swapped_volumes_are_said_and_exchanged(session, patient):
+    work.swap(session)
+    session.check()
+    assert "swapped" in text(session, "inputsLabel")
+    assert not state(session).buttons["diagnoseButton"].enabled
+    work.swap(session)
+    session.check()
+    assert "can be used together" in text(session, "inputsLabel")
+
+
+def test_same_volume_twice(session, patient):
+    session.chosen.nm = session.chosen.qsm
+    session.check()
+    assert "same volume" in text(session, "inputsLabel")
+
+
+def test_volumes_are_chosen_by_name(session, phantom_case):
+    for name, path in (("T1", phantom_case.t1), ("sub-1_NM", phantom_case.nm)):
+        volumes.load(session.scene, path, name)
+    work.preselect(session)
+    assert session.chosen.qsm is None
+    assert session.chosen.nm.GetName() == "sub-1_NM"
+
+
+def test_segment(session, patient, runner):
+    work.segment(session)
+    assert runner.started[0][0] == "segment"
+    assert runner.option("qsm") == str(patient.qsm)
+    assert Path(runner.option("cache")) == session.cache
+    runner.event("progress", fraction=0.5, message="Segmenting QSM")
+    assert text(session, "statusLabel") == "Segmenting QSM"
+    assert state(session).progress == 50
+    assert not state(session).buttons["diagnoseButton"].enabled
+    runner.finish_with(masks_of(patient))
+    chosen = session.chosen
+    assert chosen.qsm_segmentation.GetSegmentation().GetNumberOfSegments() == 16
+    assert chosen.nm_segmentation.GetSegmentation().GetNumberOfSegments() == 2
+    assert set(rois.find_nodes(session.scene)) == {"NM", "QSM1", "QSM2", "QSM3"}
+    assert [roi.name for roi in session.rois] == ["NM", "QSM1", "QSM2", "QSM3"]
+    assert all(roi.slices and not roi.by_hand for roi in session.rois)
+
+
+def test_segment_again_replaces_the_outlines(session, outlined, runner):
+    before = session.chosen.qsm_segmentation
+    work.segment(session)
+    runner.finish_with(masks_of(outlined))
+    assert session.chosen.qsm_segmentation is before
+    assert session.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2
+
+
+def test_diagnose(session, outlined, runner, tmp_path):
+    work.diagnose(session)
+    assert runner.started[-1][0] == "diagnose"
+    assert runner.option("qsm-mask").endswith("QSM_mask.nrrd")
+    assert runner.option("roi") is None
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
+    assert session.result == examination(phantom=True)
+    assert session.changes == ()
+    assert session.has_files()
+    assert "P(PD) = 0.80" in text(session, "headlineLabel")
+    assert text(session, "freshnessLabel") == ""
+    assert state(session).buttons["reportButton"].enabled
+
+
+def test_diagnose_draws_what_is_missing(session, patient, runner, tmp_path):
+    work.diagnose(session)
+    assert runner.option("qsm-mask") is None
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(patient))
+    assert session.chosen.qsm_segmentation is not None
+    assert session.chosen.nm_segmentation is not None
+    assert session.changes == ()
+
+
+def test_edit_inside_a_box(session, diagnosed):
+    node, volume = session.chosen.qsm_segmentation, session.chosen.qsm
+    index = np.argwhere(sitk.GetArrayFromImage(sitk.ReadImage(str(diagnosed.qsm_mask))) == 11)[0]
+    cube(node, "SN_R", volume, tuple(index), 2)
+    session.look()
+    assert session.changes == ("The QSM mask was edited.",)
+    assert "Encodes no ROI again." in session.recompute
+    assert "out of date" in text(session, "freshnessLabel")
+    assert text(session, "headlineLabel").startswith("Out of date")
+
+
+def test_box_set_by_hand(session, diagnosed, runner, tmp_path):
+    node = rois.find_nodes(session.scene)["QSM2"]
+    right, anterior, superior = node.GetCenter()
+    node.SetCenter(right + 4, anterior, superior)
+    session.look()
+    assert session.changes == ("QSM2: its box moved.",)
+    assert session.recompute == "Encodes QSM2 again; the other ROIs are kept."
+    assert [roi.name for roi in session.rois if roi.by_hand] == ["QSM2"]
+    work.diagnose(session)
+    assert runner.option("roi").startswith("QSM2=")
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(diagnosed))
+    assert session.changes == ()
+    session.reset_boxes()
+    assert session.changes == ("QSM2: its box moved.",)
+    assert not any(roi.by_hand for roi in session.rois)
+
+
+def test_roi_switched_off(session, diagnosed, runner):
+    session.chosen.use_qsm3 = False
+    session.look()
+    assert session.changes == ("QSM3: it is left out now.",)
+    work.diagnose(session)
+    assert runner.option("mask-roi") == "QSM3"
+
+
+def test_edit_while_it_runs_makes_the_result_out_of_date(session, outlined, runner, tmp_path):
+    work.diagnose(session)
+    session.chosen.tta = True
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
+    assert session.changes == ("Averaging with the mirrored image was switched on.",)
+
+
+def test_failure_leaves_the_scene_as_it_was(session, outlined, runner):
+    before = session.scene.GetNumberOfNodes()
+    work.diagnose(session)
+    runner.event("error", text="QSM.nrrd: holds NaN")
+    runner.finish(2)
+    assert text(session, "statusLabel") == "QSM.nrrd: holds NaN"
+    assert state(session).lines["statusLabel"].kind == "error"
+    assert session.scene.GetNumberOfNodes() == before
+    assert session.result is None
+
+
+def test_cancel_leaves_the_scene_as_it_was(session, outlined, runner):
+    before = session.scene.GetNumberOfNodes()
+    work.diagnose(session)
+    session.runs.cancel()
+    assert Path(runner.option("cancel-file")).exists()
+    assert text(session, "statusLabel") == "Cancelling …"
+    assert not state(session).buttons["cancelButton"].enabled
+    runner.finish(130)
+    assert "Cancelled" in text(session, "statusLabel")
+    assert session.scene.GetNumberOfNodes() == before
+
+
+def test_closing_the_scene_cancels_and_forgets(session, outlined, runner, tmp_path):
+    work.diagnose(session)
+    session.choose(None)
+    assert Path(runner.option("cancel-file")).exists()
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
+    assert session.result is None
+    assert not state(session).buttons["diagnoseButton"].enabled
+
+
+def test_result_of_a_saved_scene(session, diagnosed, scene, runner):
+    again = Session(scene, session.folder.parent / "other", runner)
+    again.choose(dataclasses.replace(session.chosen))
+    assert again.result == session.result
+    assert again.changes == ()
+    assert not again.has_files()
+    node = rois.find_nodes(scene)["NM"]
+    node.SetCenter(*(value + 3 for value in node.GetCenter()))
+    again.look()
+    assert again.recompute == "Encodes all four ROIs again."
+    again.choose(None)
+
+
+def test_scene_that_is_read_into_the_same_parameter_node(session, diagnosed, scene, tmp_path):
+    """Slicer's parameter node stays the same one when a scene is read."""
+    from MRNDiagnosisLib import results
+
+    kept = session.nodes.text
+    shown = session.result
+    scene.RemoveNode(kept)
+    session.choose(session.chosen)
+    assert session.result is None
+    results.show(scene, shown)
+    session.choose(session.chosen)
+    assert session.result == shown
+
+
+def test_outlines_of_another_patient_are_refused(session, diagnosed):
+    other = volumes.load(session.scene, diagnosed.qsm, "Other QSM")
+    session.chosen.qsm = other
+    session.look()
+    assert "drawn on 'QSM', not on 'Other QSM'" in text(session, "nucleiLabel")
+    session.check()
+    assert not state(session).buttons["diagnoseButton"].enabled
+
+
+def test_mask_that_is_none_is_refused(session, patient):
+    before = session.scene.GetNumberOfNodes()
+    work.import_mask(session, "QSM", patient.t1)
+    assert state(session).lines["statusLabel"].kind == "error"
+    assert session.scene.GetNumberOfNodes() == before
+    work.import_mask(session, "QSM", patient.qsm_mask)
+    assert session.chosen.qsm_segmentation is not None
+    assert text(session, "statusLabel") == ""
+
+
+def test_bad_setting_is_said(session, outlined, runner):
+    session.chosen.folds = "first"
+    before = len(runner.started)
+    work.diagnose(session)
+    assert "not a list of folds" in text(session, "statusLabel")
+    assert len(runner.started) == before
+
+
+def test_review(session, outlined, tmp_path):
+    pictures = review.draw(session, tmp_path / "review")
+    assert set(pictures) == {"NM", "QSM1", "QSM2", "QSM3"}
+    for path in pictures.values():
+        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        assert array.shape[2] == 3
+        colored = (array.max(2).astype(int) - array.min(2)) > 40
+        assert 0.002 < colored.mean() < 0.4
+
+
+def test_export(session, diagnosed, tmp_path):
+    target = tmp_path / "export"
+    export.export_json(session, target)
+    assert (target / "diagnosis.json").read_text(encoding="utf-8") == to_json(session.result)
+    export.export_masks(session, target)
+    for name, path in masks_of(diagnosed).items():
+        # The node's array may be flipped against the file's; in space they are the same.
+        first, second = (
+            sitk.DICOMOrient(sitk.ReadImage(str(p)), "LPS") for p in (path, target / name)
+        )
+        assert np.array_equal(sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second))
+    export.export_files(session, target)
+    assert (target / "case__1_" / "QSM_mask.nii.gz").is_file()
+
+
+def test_demo_patient(session, runner, phantom_case):
+    from MRNDiagnosisLib.sample_data import SAMPLES
+
+    work.make_demo(session, SAMPLES[0])
+    assert runner.started[-1][0] == "phantom"
+    assert runner.option("diagnosis") == "PD"
+    out = Path(runner.option("out"))
+    (out / "PHM_1").mkdir()
+    for role, path in (("QSM", phantom_case.qsm), ("NM", phantom_case.nm)):
+        (out / "PHM_1" / f"{role}.nii.gz").write_bytes(Path(path).read_bytes())
+    runner.finish(folder=str(out))
+    assert session.chosen.qsm.GetName() == "Demo patient (PD) QSM"
+    assert session.chosen.qsm.GetAttribute(volumes.PHANTOM_ATTRIBUTE) == "1"
+    assert not out.exists()
+    session.check()
+    assert "can be used together" in text(session, "inputsLabel")
+
+
+def test_demo_patient_cancelled(session, runner):
+    from MRNDiagnosisLib.sample_data import SAMPLES
+
+    work.make_demo(session, SAMPLES[1])
+    session.runs.cancel()
+    assert runner.killed == 1
+    runner.on_end(-9)
+    assert "Cancelled" in text(session, "statusLabel")
+    assert session.chosen.qsm is None

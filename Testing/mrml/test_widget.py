@@ -1,0 +1,368 @@
+"""The module file and its wiring, run with stand-ins for Qt, on a real scene.
+
+Widgets are made from the .ui file's names and remember what they are given; timers fire when the
+test says so. What this does not prove: that PythonQt and Slicer's widgets behave like the
+stand-ins. That is for MRNDiagnosis/Testing/Python, inside Slicer.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from panel_helpers import Chosen, FakeRunner
+
+from MRNLib.examination import to_json
+
+MODULE = Path(__file__).resolve().parents[2] / "MRNDiagnosis"
+UI = MODULE / "Resources" / "UI" / "MRNDiagnosis.ui"
+
+
+class Widget:
+    """Setters set what can be read as a property; signals are connected by their text."""
+
+    def __init__(self, kind="QWidget"):
+        self.__dict__.update(kind=kind, given={}, handlers={}, text="", currentPath="")
+        self.__dict__.update(checked=False)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def setter(*values):
+            value = values[0] if len(values) == 1 else values
+            self.given[name] = value
+            if name.startswith("set") and len(values) == 1:
+                self.__dict__[name[3].lower() + name[4:]] = value
+
+        return setter
+
+    def connect(self, signal, handler):
+        self.handlers.setdefault(signal, []).append(handler)
+
+    def emit(self, signal="clicked()", *values):
+        for handler in self.handlers[signal]:
+            handler(*values)
+
+    def window(self):
+        return self
+
+
+class Timer(Widget):
+    def __init__(self):
+        super().__init__()
+        self.__dict__["started"] = 0
+
+    def start(self):
+        self.__dict__["started"] += 1
+
+
+class Node(Chosen):
+    """The parameter node with its wrapper's methods."""
+
+    def connectGui(self, ui):  # noqa: N802
+        return "tag"
+
+    def disconnectGui(self, tag):  # noqa: N802
+        assert tag == "tag"
+
+
+class Observing:
+    """slicer.util.VTKObservationMixin, as far as it is used."""
+
+    def __init__(self):
+        self.observed = {}
+
+    def addObserver(self, node, event, handler):  # noqa: N802
+        self.observed[id(node), event] = handler
+
+    def removeObserver(self, node, event, handler):  # noqa: N802
+        del self.observed[id(node), event]
+
+    def removeObservers(self):  # noqa: N802
+        self.observed = {}
+
+
+class Module:
+    def __init__(self, parent):
+        self.parent = parent
+
+    def resourcePath(self, name):  # noqa: N802
+        return str(MODULE / "Resources" / name)
+
+
+class ModuleWidget:
+    def __init__(self, parent=None):
+        self.parent = types.SimpleNamespace(isEntered=True)
+        self.layout = Widget()
+
+    def setup(self):
+        pass
+
+    def resourcePath(self, name):  # noqa: N802
+        return str(MODULE / "Resources" / name)
+
+
+class Cursor:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+
+def widgets() -> types.SimpleNamespace:
+    names = {w.get("name"): w.get("class") for w in ElementTree.parse(UI).getroot().iter("widget")}
+    return types.SimpleNamespace(**{name: Widget(kind) for name, kind in names.items()})
+
+
+@pytest.fixture
+def app(scene, tmp_path, monkeypatch):
+    """Stand-ins for what Slicer's application brings, in slicer-core's ``slicer``."""
+    import slicer
+
+    application = types.SimpleNamespace(
+        majorVersion=5,
+        minorVersion=12,
+        mainApplicationPatchVersion=1,
+        temporaryPath=str(tmp_path),
+        started=[],
+    )
+    application.connect = lambda signal, handler: application.started.append(handler)
+    base = types.ModuleType("slicer.ScriptedLoadableModule")
+    base.ScriptedLoadableModule, base.ScriptedLoadableModuleWidget = Module, ModuleWidget
+    base.ScriptedLoadableModuleLogic = base.ScriptedLoadableModuleTest = object
+    wrapper = types.ModuleType("slicer.parameterNodeWrapper")
+    wrapper.parameterNodeWrapper = lambda kind: kind
+    wrapper.Choice, wrapper.WithinRange = (lambda *values: values), (lambda *values: values)
+    words = types.ModuleType("slicer.i18n")
+    words.tr, words.translate = (lambda text: text), (lambda context, text: text)
+    qt = types.ModuleType("qt")
+    qt.QTimer, qt.QLabel = Timer, Widget
+    for name, module in {
+        "slicer.ScriptedLoadableModule": base,
+        "slicer.parameterNodeWrapper": wrapper,
+        "slicer.i18n": words,
+        "qt": qt,
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    panel = Widget()
+    for name, value in {
+        "VTKObservationMixin": Observing,
+        "WaitCursor": Cursor,
+        "loadUI": lambda path: panel,
+        "childWidgetVariables": lambda widget: widgets(),
+        "setSliceViewerLayers": lambda **layers: None,
+    }.items():
+        monkeypatch.setattr(slicer.util, name, value, raising=False)
+    monkeypatch.setattr(slicer, "app", application, raising=False)
+    return application
+
+
+@pytest.fixture
+def module(app):
+    spec = importlib.util.spec_from_file_location("MRNDiagnosis", MODULE / "MRNDiagnosis.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    from MRNDiagnosisLib import jobs
+
+    made = FakeRunner()
+    monkeypatch.setattr(jobs, "SlicerRunner", made)
+    return made
+
+
+@pytest.fixture
+def widget(module, scene, runner, monkeypatch):
+    import slicer
+
+    behind = slicer.vtkMRMLScriptedModuleNode()
+    scene.AddNode(behind)
+    chosen = Node()
+    chosen.parameterNode = behind
+    monkeypatch.setattr(module.MRNDiagnosisLogic, "getParameterNode", lambda self: chosen)
+    made = module.MRNDiagnosisWidget()
+    made.setup()
+    chosen.modified = made.on_chosen
+    yield made
+    made.cleanup()
+
+
+def test_module_says_who_and_what_it_is(module, app):
+    parent = types.SimpleNamespace()
+    module.MRNDiagnosis(parent)
+    assert parent.title == "Parkinson's MRN Diagnosis"
+    assert parent.categories == ["Neuroimaging"]
+    assert "Not for clinical use" in parent.helpText
+    assert "2509.17566" in parent.acknowledgementText
+    assert len(app.started) == 1
+
+
+def test_startup_registers_demo_patients_and_terms(module, app, monkeypatch):
+    registered = []
+    logic = types.SimpleNamespace(
+        registerCustomSampleDataCategory=lambda category, title: None,
+        registerCustomSampleDataSource=lambda **values: registered.append(values),
+    )
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=logic))
+    module.MRNDiagnosis(types.SimpleNamespace()).at_startup()
+    names = [entry["sampleName"] for entry in registered]
+    assert names == ["Demo patient (PD)", "Demo patient (HC)"]
+    assert all(callable(entry["customDownloader"]) for entry in registered)
+    assert all(Path(entry["thumbnailFileName"]).is_file() for entry in registered)
+
+
+def test_older_slicer_gets_one_sentence(module, app):
+    app.minorVersion = 10
+    made = module.MRNDiagnosisWidget()
+    made.setup()
+    assert made.session is None
+    assert "addWidget" in made.layout.given
+    made.enter()
+    made.exit()
+    made.cleanup()
+
+
+def test_opened_without_data(widget):
+    ui = widget.ui
+    assert ui.inputsLabel.text.startswith("Choose a QSM")
+    assert ui.diagnoseButton.enabled is False
+    assert ui.bundleComboBox.given["addItems"] == ["phantom-tiny"]
+    assert ui.resultTabs.visible is False
+
+
+def test_from_volumes_to_result(widget, runner, phantom_case, tmp_path):
+    from MRNDiagnosisLib import volumes
+    from report_helpers import examination
+
+    ui, session = widget.ui, widget.session
+    widget.parts["setup"].missing = ()
+    session.chosen.qsm = volumes.load(session.scene, phantom_case.qsm, "QSM")
+    session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
+    assert widget.check_timer.started
+    widget.on_check()
+    assert "can be used" in ui.inputsLabel.text
+    assert ui.diagnoseButton.enabled is True
+    ui.diagnoseButton.emit()
+    assert ui.diagnoseButton.enabled is False
+    runner.event("progress", fraction=0.25, message="Segmenting QSM")
+    assert ui.progressBar.value == 25
+    runner.on_line("a line of the log")
+    assert ui.logTextEdit.given["appendPlainText"] == "a line of the log"
+    result = tmp_path / "diagnosis.json"
+    result.write_text(to_json(examination()), encoding="utf-8")
+    masks = {"QSM_mask.nii.gz": phantom_case.qsm_mask, "NM_mask.nii.gz": phantom_case.nm_mask}
+    runner.finish_with({"diagnosis.json": result} | masks)
+    assert ui.headlineLabel.text.startswith("P(PD) = 0.80")
+    assert ui.diagnoseButton.text == "Diagnose again"
+    assert ui.maskingTableView.given["setMRMLTableNode"] is session.nodes.maskings
+    view = ui.maskingPlotWidget.given["setMRMLPlotViewNode"]
+    assert view.GetPlotChartNodeID() == session.nodes.chart.GetID()
+    ui.editQsmButton.emit()
+    given = ui.segmentEditorWidget.given
+    assert given["setSegmentationNode"] is session.chosen.qsm_segmentation
+    ui.goQSM2Button.emit()
+    widget.on_scene_closing(None, None)
+    assert ui.maskingTableView.given["setMRMLTableNode"] is None
+    assert ui.headlineLabel.text == "No result yet."
+
+
+def test_swapped_then_exchanged(widget, phantom_case):
+    from MRNDiagnosisLib import volumes
+
+    ui, session = widget.ui, widget.session
+    session.chosen.qsm = volumes.load(session.scene, phantom_case.nm, "first")
+    session.chosen.nm = volumes.load(session.scene, phantom_case.qsm, "second")
+    widget.on_check()
+    assert "swapped" in ui.inputsLabel.text
+    ui.swapButton.emit()
+    widget.on_check()
+    assert "can be used" in ui.inputsLabel.text
+
+
+def test_failed_install(widget):
+    from MRNLib.errors import InputError
+
+    def refuse():
+        raise InputError("Slicer's PyTorch extension is not installed.")
+
+    setup = widget.parts["setup"]
+    setup._tools = refuse
+    widget.ui.installButton.emit()
+    assert "PyTorch extension" in widget.ui.setupLabel.text
+    assert widget.session.runs.task == ""
+
+
+def test_batch(widget, runner, phantom_case, tmp_path, monkeypatch):
+    qt = sys.modules["qt"]
+    monkeypatch.setattr(qt, "QTableWidgetItem", lambda text: Widget(text), raising=False)
+    ui = widget.ui
+    ui.batchPathLineEdit.currentPath = str(Path(phantom_case.qsm).parents[1])
+    ui.batchOutPathLineEdit.currentPath = str(tmp_path / "out")
+    ui.batchStartButton.emit()
+    assert ui.batchTable.given["setRowCount"] == 1
+    assert widget.session.runs.task == "batch"
+    assert "0 of 1 cases done" in ui.batchLabel.text
+    runner.finish(probability_pd=0.7, decision="PD", headline="P(PD) = 0.70.", files={})
+    assert "1 of 1 cases done" in ui.batchLabel.text
+    assert widget.session.runs.task == ""
+
+
+def test_batch_of_nothing_says_so(widget, tmp_path):
+    ui = widget.ui
+    ui.batchPathLineEdit.currentPath = str(tmp_path)
+    ui.batchOutPathLineEdit.currentPath = str(tmp_path / "out")
+    ui.batchStartButton.emit()
+    assert "no patients" in ui.batchLabel.text
+
+
+def test_models(widget, runner):
+    ui = widget.ui
+    ui.addBundleUrlButton.emit()
+    assert "Name the folder" in ui.statusLabel.text
+    ui.bundleUrlLineEdit.text = "https://example.org/bundle.zip"
+    ui.bundleHashLineEdit.text = "0" * 64
+    ui.addBundleUrlButton.emit()
+    assert runner.started[-1][:3] == ["bundle", "add", "https://example.org/bundle.zip"]
+    runner.finish(bundle="another")
+    assert widget.session.chosen.bundle == "another"
+    assert ui.bundleComboBox.given["addItems"][-1] == "another"
+    ui.showCardButton.emit("toggled(bool)", True)
+    assert ui.cardTextBrowser.visible is True
+
+
+def test_export_says_where(widget, tmp_path):
+    ui = widget.ui
+    ui.exportJsonButton.emit()
+    assert "Choose the folder" in ui.exportLabel.text
+    ui.exportPathLineEdit.currentPath = str(tmp_path)
+    ui.exportJsonButton.emit()
+    assert "no result yet" in ui.exportLabel.text
+
+
+def test_leaving_and_coming_back_keeps_what_runs(widget, runner, phantom_case):
+    from MRNDiagnosisLib import volumes, work
+
+    session = widget.session
+    session.chosen.qsm = volumes.load(session.scene, phantom_case.qsm, "QSM")
+    session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
+    work.segment(session)
+    widget.exit()
+    widget.enter()
+    assert session.runs.task == "segment"
+    assert not session.runs.cancelling
+
+
+def test_cleanup_removes_what_was_derived_from_patients(module, widget):
+    folder = widget.session.folder
+    assert folder.is_dir()
+    widget.cleanup()
+    assert not folder.exists()
