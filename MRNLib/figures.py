@@ -8,9 +8,10 @@ its objects only, so nothing global changes in a host such as Slicer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from MRNLib.anatomy import NOTICE, SIDES, Nucleus
 from MRNLib.boxes import Box
@@ -24,6 +25,8 @@ INK, MUTED, LINE = "#1b2733", "#5d6b78", "#dfe5ea"
 PD_COLOR, HC_COLOR, ALERT = "#b4472e", "#1f6f9f", "#a3261b"
 MARK_COLOR = "#ffe08a"
 DPI = 144
+# Fewer voxels of a nucleus than this are not in a legend: they are strays.
+FEWEST_SEEN = 10
 
 
 def new_figure(width: float, height: float, warning: str | None) -> Figure:
@@ -109,8 +112,9 @@ def montage(view: View, box: Box, title: str, warning: str | None) -> Figure:
         y = height - TITLE_BAND - (row + 1) * tile_height - row * GAP
         axes = figure.add_axes((x / WIDTH, y / height, tile / WIDTH, tile_height / height))
         draw_slice(axes, view, box, k)
-        style = {"ha": "right", "va": "top", "fontsize": 7, "color": "#c3ccd4"}
-        axes.text(0.98, 0.97, str(k), fontdict=style, transform=axes.transAxes)
+        style = {"ha": "right", "va": "top", "fontsize": 7, "color": "#e4eaef"}
+        mark = axes.text(0.98, 0.97, str(k), fontdict=style, transform=axes.transAxes)
+        mark.set_path_effects([_dark_edge()])
     figure.text(
         EDGE / WIDTH, 1 - 0.08 / height, title, va="top", fontsize=10, color=INK, weight="bold"
     )
@@ -118,10 +122,15 @@ def montage(view: View, box: Box, title: str, warning: str | None) -> Figure:
     legend(
         figure,
         EDGE,
-        [item for item in view.nuclei if np.isin(shown, (item.right, item.left)).any()],
+        [item for item in view.nuclei if _seen(shown, item)],
     )
     scale_bar(figure, 8.1, 1.9, view)
     return figure
+
+
+def _seen(shown: NDArray[Any], nucleus: Nucleus) -> bool:
+    """Whether more of a nucleus is shown than stray voxels."""
+    return bool(np.isin(shown, (nucleus.right, nucleus.left)).sum() >= FEWEST_SEEN)
 
 
 def draw_slice(axes: Axes, view: View, box: Box, k: int) -> None:
@@ -146,14 +155,19 @@ def draw_slice(axes: Axes, view: View, box: Box, k: int) -> None:
     axes.set_xlim(-0.5, labels.shape[1] - 0.5)
     axes.set_ylim(labels.shape[0] - 0.5, -0.5)
     axes.set_axis_off()
-    from matplotlib.patheffects import withStroke
-
     style = {"va": "center", "fontsize": 8.5, "weight": "bold", "color": MARK_COLOR}
     for x_mark, mark, side_of in ((0.02, "R", "left"), (0.98, "L", "right")):
         letter = axes.text(
             x_mark, 0.5, mark, fontdict={**style, "ha": side_of}, transform=axes.transAxes
         )
-        letter.set_path_effects([withStroke(linewidth=2, foreground="black")])
+        letter.set_path_effects([_dark_edge()])
+
+
+def _dark_edge() -> Any:
+    """Keeps light letters readable over bright tissue."""
+    from matplotlib.patheffects import withStroke
+
+    return withStroke(linewidth=2, foreground="black")
 
 
 def scale_bar(figure: Figure, left: float, width: float, view: View) -> None:

@@ -144,7 +144,8 @@ def _roi(
             if cubic_mm < SMALL_SHARE * usual:
                 notes.append(volume_note(nucleus.key, side, cubic_mm))
     if strays:
-        notes.append(f"stray voxels outside the largest part are ignored: {', '.join(strays)}")
+        said = "stray voxels outside the largest part are ignored"
+        notes.append(f"ROI {definition.name}: {said}: {', '.join(strays)}")
     if not boxes or volume < ABSENT_SHARE * norm:
         notes.append(f"ROI {definition.name} is absent: its nuclei are (nearly) all missing")
         return Roi(definition.name, None, False, 0, (0.0, 0.0, 0.0), tuple(notes))

@@ -134,7 +134,7 @@ def test_a_cancel_file_stops_the_run_and_leaves_nothing(
     [
         (
             ["diagnose", "--qsm", "x.nii", "--nm", "y.nii", "--out", "o", "--roi", "NM"],
-            "names no ROI",
+            "not a ROI with its box",
         ),
         (
             ["diagnose", "--qsm", "x.nii", "--nm", "y.nii", "--out", "o", "--roi", "NM=1"],

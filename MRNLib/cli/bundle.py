@@ -35,11 +35,13 @@ def list_bundles() -> None:
 @group.command()
 def show(bundle: Which = DEFAULT_BUNDLE) -> None:
     """The model card."""
+    from rich.console import Console
     from rich.markdown import Markdown
 
     from MRNLib.bundle import open_bundle
 
-    out.print(Markdown(open_bundle(bundle).card()))
+    # The other consoles do not wrap, so that paths stay whole; they would cut the card.
+    Console(highlight=False).print(Markdown(open_bundle(bundle).card()))
 
 
 @group.command()

@@ -206,7 +206,8 @@ def parse_boxes(texts: list[str]) -> dict[str, Box]:
         name, equals, box = text.partition("=")
         if not equals:
             raise InputError(
-                f"--roi {text!r} names no ROI.", expected="NAME=i0:i1,j0:j1,k0:k1, e.g. NM=..."
+                f"--roi {text!r} is not a ROI with its box.",
+                expected="NAME=i0:i1,j0:j1,k0:k1, e.g. NM=130:170,140:160,20:26",
             )
         boxes[name.strip()] = Box.parse(box)
     return boxes
