@@ -148,7 +148,7 @@ def evaluate(
                 stream.flush()
                 progress((number + 1) / len(wanted), f"{number + 1} of {len(wanted)} patients")
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
     return [
         known[seed] if number < segmented else _not_outlined(known[seed])

@@ -11,13 +11,14 @@ Patients already in CROPS are skipped, so a stopped run goes on where it was.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import multiprocessing
 import os
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from MRNLib.cli.run import GOES_ON, exit_code
@@ -40,9 +41,10 @@ def _prepare(options: argparse.Namespace) -> None:
     jobs = _phantoms(options) if options.phantoms else _cohort(options)
     todo = [job for job in jobs if not (options.out / f"{job[0]}.npz").is_file()]
     print(f"{len(jobs)} patients, {len(jobs) - len(todo)} already there", flush=True)
-    for number, name in enumerate(_run(todo, options.out, options.workers), start=1):
-        if number % 20 == 0 or number == len(todo):
-            print(f"{number}/{len(todo)} {name}", flush=True)
+    with contextlib.closing(_run(todo, options.out, options.workers)) as names:
+        for number, name in enumerate(names, start=1):
+            if number % 20 == 0 or number == len(todo):
+                print(f"{number}/{len(todo)} {name}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,21 +90,22 @@ def _write(job: Job, folder: Path) -> str:
     return name
 
 
-def _run(jobs: list[Job], folder: Path, workers: int) -> Iterable[str]:
+def _run(jobs: list[Job], folder: Path, workers: int) -> Generator[str]:
     work = functools.partial(_write, folder=folder)
     if workers <= 1 or len(jobs) < 2:
         yield from map(work, jobs)
         return
-    with starting_workers():
-        pool = multiprocessing.get_context("spawn").Pool(min(workers, len(jobs)), _start)
-    with pool:
-        yield from pool.imap_unordered(work, jobs)
-
-
-def _start() -> None:
-    """Sets a worker up: Ctrl-C is the parent's, whose SIGTERM ends it without half a file."""
-    ignore_interrupts()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, ignore_interrupts) as pool:
+        with starting_workers():  # the pool starts a worker as it is given work
+            futures = [pool.submit(work, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            # What is under way ends within seconds; the rest is for the next call.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 if __name__ == "__main__":
