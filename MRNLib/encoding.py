@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 # Part of the cache key; raised when the same weights give other tokens than before.
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
 
 
 def choose_device(asked: str) -> str:

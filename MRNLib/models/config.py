@@ -20,8 +20,8 @@ STRICT = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
-class PreprocessConfig:
-    """How a native crop becomes the network's image; the same in training and inference.
+class IntensityConfig:
+    """How a native crop's values become 0 to 1; the same in training and inference.
 
     Attributes:
         intensity: ``window``: fixed limits, below. ``percentiles``: each crop's own percentiles.
@@ -30,12 +30,6 @@ class PreprocessConfig:
         nm_reference: What an NM crop is divided by: the median of its tissue (voxels above 0), or
             nothing.
         percentiles: Percentiles in percent that become 0 and 1 with ``intensity="percentiles"``.
-        roi_size: Length in pixels to which a crop's longest in-plane side is resized (section 3.3).
-        patch_size: Side of a patch in pixels; the image is padded to a multiple of it.
-        pad: ``multiple`` pads each side to the next multiple (rectangular), ``square`` both to the
-            same length.
-        mean: Channel means of the normalisation, in [0, 1] (ImageNet's, as DINOv2 was trained).
-        std: Channel standard deviations of the normalisation.
     """
 
     __pydantic_config__ = STRICT
@@ -45,6 +39,27 @@ class PreprocessConfig:
     nm_window: tuple[float, float] = (0.7, 1.4)
     nm_reference: Literal["median", "none"] = "median"
     percentiles: tuple[float, float] = (0.5, 99.5)
+
+    def __post_init__(self) -> None:
+        for name in ("qsm_window", "nm_window", "percentiles"):
+            low, high = getattr(self, name)
+            if not low < high:
+                raise ValueError(f"{name} must rise, got {low} to {high}")
+
+
+@dataclass(frozen=True)
+class PreprocessConfig(IntensityConfig):
+    """How a native crop becomes the image of a network of slices.
+
+    Attributes:
+        roi_size: Length in pixels to which a crop's longest in-plane side is resized (section 3.3).
+        patch_size: Side of a patch in pixels; the image is padded to a multiple of it.
+        pad: ``multiple`` pads each side to the next multiple (rectangular), ``square`` both to the
+            same length.
+        mean: Channel means of the normalisation, in [0, 1] (ImageNet's, as DINOv2 was trained).
+        std: Channel standard deviations of the normalisation.
+    """
+
     roi_size: int = 224
     patch_size: int = 14
     pad: Literal["multiple", "square"] = "multiple"
@@ -52,16 +67,29 @@ class PreprocessConfig:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        for name in ("qsm_window", "nm_window", "percentiles"):
-            low, high = getattr(self, name)
-            if not low < high:
-                raise ValueError(f"{name} must rise, got {low} to {high}")
+        super().__post_init__()
         if self.patch_size < 1 or self.roi_size < self.patch_size:
             raise ValueError(
                 f"roi_size {self.roi_size} must hold one patch of {self.patch_size} pixels or more"
             )
         if min(self.std) <= 0:
             raise ValueError(f"std must be above 0, got {self.std}")
+
+
+@dataclass(frozen=True)
+class VolumeConfig(IntensityConfig):
+    """How a native crop becomes the image of a three-dimensional network: [0, 1], one size.
+
+    Attributes:
+        size: Slices, rows and columns to which the box is resized, aspect not kept.
+    """
+
+    size: tuple[int, int, int] = (16, 64, 64)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.size) < 1:
+            raise ValueError(f"size must be 1 or more along each axis, got {self.size}")
 
 
 @dataclass(frozen=True)
@@ -112,6 +140,7 @@ class MrnConfig:
     """An MRN: backbone, fusion, auxiliary heads.
 
     Attributes:
+        kind: Tells this system's settings from the other systems' (``models/build.py``).
         backbone: DINOv2 (Eq. 2).
         preprocess: What the network's images are; stored with the weights, because they belong
             together.
@@ -136,6 +165,7 @@ class MrnConfig:
 
     __pydantic_config__ = STRICT
 
+    kind: Literal["mrn"] = "mrn"
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     ffa_blocks: int = 3

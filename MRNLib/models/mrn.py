@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from MRNLib.anatomy import ROI_NAMES, ROIS
 from MRNLib.models.config import MrnConfig
 from MRNLib.models.dpt import DensePrediction
 from MRNLib.models.heads import ClassificationHead, ProjectionHead
+from MRNLib.models.preprocess import prepare_labels, prepare_stacks
 from MRNLib.models.res import Res, RoiFeatures
+from MRNLib.models.system import (
+    PatientInput,
+    RegionBatch,
+    System,
+    SystemOutput,
+    patient_inputs,
+)
 
 # Discarded at inference (section 4.1.2).
 TRAINING_ONLY = ("dpt.", "projector.")
 
 
-@dataclass(frozen=True)
-class MrnOutput:
-    """What MRN says about a batch of B patients.
-
-    Attributes:
-        tokens: ``[B, 4, C]`` ROI tokens in the order of ``anatomy.ROIS``.
-        logits: ``[B, 2]``; class 1 is PD.
-        projections: ``[B, projection_dim]`` unit vectors, or ``None`` without a projection head.
-        segmentations: For each patient and ROI name the logits ``[slices, classes, h, w]`` of
-            ``RoiDefinition.classes``, or ``None`` when they were not computed.
-    """
-
-    tokens: Tensor
-    logits: Tensor
-    projections: Tensor | None
-    segmentations: tuple[dict[str, Tensor], ...] | None
-
-
-class Mrn(nn.Module):
+class Mrn(System):
     """The multi-ROI driven network.
 
     Args:
@@ -46,6 +35,8 @@ class Mrn(nn.Module):
     Its parameters' names start with ``res.backbone.``, ``res.ffa.``, ``res.sfa.``, ``dpt.``,
     ``projector.`` and ``classification_head.``.
     """
+
+    regions = ROI_NAMES
 
     def __init__(self, config: MrnConfig, pretrained: bool = True) -> None:
         super().__init__()
@@ -128,11 +119,25 @@ class Mrn(nn.Module):
         ]
         return [logits[index] for index in layout.inverse]
 
-    def forward(self, patients: Sequence[Mapping[str, Tensor]], segment: bool = True) -> MrnOutput:
+    def prepare(self, regions: Mapping[str, RegionBatch]) -> list[PatientInput]:
+        """Stacks and, with a segmentation head, its targets (section 3.3)."""
+        config = self.config.preprocess
+        stacks = {name: prepare_stacks(regions[name], config) for name in self.regions}
+        labels = {name: prepare_labels(regions[name], config) for name in self.regions if self.dpt}
+        return patient_inputs(stacks, labels)
+
+    def forward(
+        self,
+        patients: Sequence[Mapping[str, Tensor]],
+        *,
+        classify: bool = True,
+        segment: bool = True,
+    ) -> SystemOutput:
         """All heads on a batch of patients.
 
         Args:
             patients: For each patient the four preprocessed ROIs ``[slices, 3, h, w]`` by name.
+            classify: Whether to give logits.
             segment: Whether to segment too, if the model can.
         """
         segment = segment and self.dpt is not None
@@ -142,9 +147,9 @@ class Mrn(nn.Module):
         if segment:
             logits = iter(self.segment(features, ROI_NAMES * len(patients)))
             segmentations = tuple(dict(zip(ROI_NAMES, logits, strict=False)) for _ in patients)
-        return MrnOutput(
+        return SystemOutput(
             tokens=tokens,
-            logits=self.classify(tokens),
+            logits=self.classify(tokens) if classify else None,
             projections=None if self.projector is None else self.project(tokens),
             segmentations=segmentations,
         )

@@ -7,12 +7,16 @@ set in ``PreprocessConfig``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from MRNLib.errors import InputError
-from MRNLib.models.config import PreprocessConfig
+from MRNLib.models.config import IntensityConfig, PreprocessConfig
+from MRNLib.models.resampling import resample_box, resample_labels
+from MRNLib.models.system import IGNORED_LABEL, RegionBatch
 
 MASKED = 0.0  # what a masked ROI and the padding hold in the [0, 1] image
 
@@ -39,35 +43,50 @@ def preprocess(crop: Tensor, modality: str, config: PreprocessConfig) -> Tensor:
     return normalise(pad(image, config, MASKED), config)
 
 
-def to_unit_range(crop: Tensor, modality: str, config: PreprocessConfig) -> Tensor:
-    """``crop`` with its window's ends mapped to 0 and 1 and clipped there; same shape."""
-    if modality not in ("QSM", "NM"):
-        raise ValueError(f"modality is QSM or NM, got {modality!r}")
-    if config.intensity == "percentiles":
-        ends = crop.new_tensor(config.percentiles) / 100.0
-        darkest, brightest = torch.quantile(crop.flatten(), ends).unbind()
-        span = (brightest - darkest).clamp_min(torch.finfo(crop.dtype).tiny)
-        return ((crop - darkest) / span).clamp(0.0, 1.0)
-    if modality == "NM" and config.nm_reference == "median":
-        crop = crop / tissue_median(crop)
-    low, high = config.qsm_window if modality == "QSM" else config.nm_window
-    return ((crop - low) / (high - low)).clamp(0.0, 1.0)
-
-
-def tissue_median(crop: Tensor) -> Tensor:
-    """Median over the crop's tissue (its voxels above 0), which makes NM-MRI comparable.
+def to_unit_range(crop: Tensor, modality: str, config: IntensityConfig) -> Tensor:
+    """``crop`` with its window's ends mapped to 0 and 1 and clipped there; same shape.
 
     Raises:
-        InputError: no voxel is above 0.
+        InputError: an NM crop without a voxel above 0.
     """
-    tissue = crop[crop > 0]
-    if tissue.numel() == 0:
+    low, high = window_limits(crop[None], torch.ones_like(crop[None], dtype=bool), modality, config)
+    if torch.isnan(low).any():
         raise InputError(
             "The NM region holds no tissue: none of its voxels is above 0.",
             expected="neuromelanin-sensitive signal inside the NM region",
             remedy="check that the NM image covers the midbrain and that the NM mask fits it",
         )
-    return tissue.median()
+    return ((crop - low) / (high - low)).clamp(0.0, 1.0)
+
+
+def window_limits(
+    crops: Tensor, inside: Tensor, modality: str, config: IntensityConfig
+) -> tuple[Tensor, Tensor]:
+    """What becomes 0 and what becomes 1 in each of several crops, in the crops' own unit.
+
+    Args:
+        crops: ``[B, ...]`` values; QSM in ppb, NM in any unit.
+        inside: Bool of that shape: the voxels of the box, by which a reference is measured.
+        modality: ``QSM`` or ``NM``.
+        config: Windows.
+
+    Returns:
+        Low and high ends ``[B]``; NaN for an NM crop without tissue (voxels above 0).
+    """
+    if modality not in ("QSM", "NM"):
+        raise ValueError(f"modality is QSM or NM, got {modality!r}")
+    if config.intensity == "percentiles":
+        ends = crops.new_tensor(config.percentiles) / 100.0
+        values = crops.masked_fill(~inside, torch.nan).flatten(1)
+        darkest, brightest = torch.nanquantile(values, ends, dim=1).unbind()
+        least = 1e-6 + 1e-5 * darkest.abs()  # a constant crop has no span to divide by
+        return darkest, darkest + torch.maximum(brightest - darkest, least)
+    low, high = config.qsm_window if modality == "QSM" else config.nm_window
+    reference = crops.new_ones(len(crops))
+    if modality == "NM" and config.nm_reference == "median":
+        tissue = crops.masked_fill(~(inside & (crops > 0)), torch.nan)
+        reference = tissue.flatten(1).nanmedian(dim=1).values
+    return low * reference, high * reference
 
 
 def resized_shape(height: int, width: int, config: PreprocessConfig) -> tuple[int, int]:
@@ -90,11 +109,10 @@ def resize(image: Tensor, config: PreprocessConfig) -> Tensor:
     Shrinking is low-pass filtered (antialias); enlarging, which is what happens at 224, is not
     changed by that.
     """
-    size = resized_shape(image.shape[-2], image.shape[-1], config)
-    resized = F.interpolate(
-        image[:, None], size=size, mode="bilinear", align_corners=False, antialias=True
-    )
-    return resized[:, 0]
+    slices, height, width = image.shape
+    box = torch.tensor([[[0, slices], [0, height], [0, width]]])
+    size = resized_shape(height, width, config)
+    return resample_box(image[None, None], box, torch.zeros(1, dtype=torch.bool), size)[0, 0]
 
 
 def pad(image: Tensor, config: PreprocessConfig, value: float) -> Tensor:
@@ -151,6 +169,58 @@ def preprocess_labels(mask: Tensor, config: PreprocessConfig, padding: int = 0) 
     Returns:
         ``[slices, h, w]`` int64, resized to the nearest pixel.
     """
-    size = resized_shape(mask.shape[-2], mask.shape[-1], config)
-    resized = F.interpolate(mask[:, None].float(), size=size, mode="nearest-exact")[:, 0]
-    return pad(resized, config, float(padding)).long()
+    slices, height, width = mask.shape
+    box = torch.tensor([[[0, slices], [0, height], [0, width]]])
+    size = resized_shape(height, width, config)
+    resized = resample_labels(mask[None], box, torch.zeros(1, dtype=torch.bool), size)[0]
+    return pad(resized, config, padding)
+
+
+def prepare_stacks(region: RegionBatch, config: PreprocessConfig) -> list[Tensor]:
+    """The network's images of one ROI of several patients, as :func:`preprocess` gives each.
+
+    Args:
+        region: ROIs of one channel, in window units.
+        config: As for ``preprocess``.
+
+    Returns:
+        ``[slices, 3, h, w]`` for each patient, float32.
+    """
+    sizes = [resized_shape(rows, columns, config) for _, rows, columns in region.sizes]
+    images = resample_box(region.images, region.boxes, region.mirrored, sizes)[:, 0]
+    shapes = [padded_shape(rows, columns, config) for _, rows, columns in region.sizes]
+    canvas = normalise(_grown(images, shapes, MASKED).flatten(0, 1), config)
+    canvas = canvas.unflatten(0, images.shape[:2])
+    return _cut(canvas, region, shapes)
+
+
+def prepare_labels(region: RegionBatch, config: PreprocessConfig) -> list[Tensor]:
+    """The labels on :func:`prepare_stacks`' images, ``[slices, h, w]`` int64 for each patient.
+
+    Padding and the whole of an absent ROI hold ``IGNORED_LABEL``.
+    """
+    sizes = [resized_shape(rows, columns, config) for _, rows, columns in region.sizes]
+    labels = resample_labels(
+        region.labels, region.boxes, region.mirrored, sizes, beyond=IGNORED_LABEL
+    )
+    absent = (~region.present).to(labels.device)[:, None, None, None]
+    labels = labels.masked_fill(absent, IGNORED_LABEL)
+    shapes = [padded_shape(rows, columns, config) for _, rows, columns in region.sizes]
+    return _cut(_grown(labels, shapes, IGNORED_LABEL), region, shapes)
+
+
+def _grown(canvas: Tensor, shapes: Sequence[tuple[int, int]], value: float) -> Tensor:
+    """``[..., h, w]`` padded to the largest of some shapes."""
+    rows = max(height for height, _ in shapes) - canvas.shape[-2]
+    columns = max(width for _, width in shapes) - canvas.shape[-1]
+    return F.pad(canvas, (0, columns, 0, rows), value=value)
+
+
+def _cut(canvas: Tensor, region: RegionBatch, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """Each patient's slices, rows and columns of a canvas ``[B, S, ..., h, w]``."""
+    return [
+        one[first:last, ..., :height, :width]
+        for one, (first, last), (height, width) in zip(
+            canvas, region.boxes[:, 0].tolist(), shapes, strict=True
+        )
+    ]

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-IGNORED_LABEL = -100
+from MRNLib.models.system import IGNORED_LABEL
+
 ContrastiveForm = Literal["eq8", "supcon"]
 
 
