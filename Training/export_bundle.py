@@ -27,7 +27,7 @@ from MRNLib.metrics import fit_temperature
 from MRNLib.models.config import MrnConfig
 from MRNLib.parameters import Parameters
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
-from MRNLib.training.data import PatientCrops as StoredCrops
+from MRNLib.training.crops import PatientCrops as StoredCrops
 from MRNLib.training.data import load_crops
 from MRNLib.training.dataset import median_shapes
 

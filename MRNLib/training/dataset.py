@@ -19,7 +19,7 @@ from MRNLib.models.config import PreprocessConfig
 from MRNLib.models.preprocess import blank, preprocess, preprocess_labels, tissue_median
 from MRNLib.rois import Box
 from MRNLib.training.augment import NO_AUGMENTATION, Augmentation
-from MRNLib.training.data import PatientCrops, RoiCrop
+from MRNLib.training.crops import PatientCrops, RoiCrop
 from MRNLib.training.losses import IGNORED_LABEL
 
 MODALITIES = {definition.name: definition.modality for definition in ROIS}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MRNLib.errors import InputError
-from MRNLib.training.data import PatientCrops, crops_from_arrays
+from MRNLib.training.crops import PatientCrops, crops_from_arrays
 
 if TYPE_CHECKING:
     from MRNLib.casefiles import Case

@@ -23,7 +23,8 @@ from MRNLib.models.mrn import build
 from MRNLib.progress import Progress, silent
 from MRNLib.training import checkpoint as disk
 from MRNLib.training.config import TrainingConfig
-from MRNLib.training.data import PatientCrops, stratified_folds
+from MRNLib.training.crops import PatientCrops
+from MRNLib.training.data import stratified_folds
 from MRNLib.training.dataset import (
     CropDataset,
     Sample,

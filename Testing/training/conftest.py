@@ -11,7 +11,7 @@ import torch
 from MRNLib.anatomy import ROIS
 from MRNLib.rois import Box
 from MRNLib.training.config import TrainingConfig, parse_config
-from MRNLib.training.data import PatientCrops, RoiCrop
+from MRNLib.training.crops import PatientCrops, RoiCrop
 
 SHAPES = {"NM": (5, 24, 32), "QSM1": (5, 30, 32), "QSM2": (4, 22, 30), "QSM3": (4, 24, 34)}
 

@@ -16,17 +16,14 @@ from MRNLib.errors import InputError
 from MRNLib.models.config import PreprocessConfig
 from MRNLib.rois import Box, boxes_from_masks, crop
 from MRNLib.training.augment import Augmentation, Mirror
-from MRNLib.training.data import (
+from MRNLib.training.crops import (
     SPARE_SLICES,
     SPARE_VOXELS,
     PatientCrops,
     crops_from_arrays,
-    load_crops,
-    load_folder,
     merged_labels,
-    save_crops,
-    stratified_folds,
 )
+from MRNLib.training.data import load_crops, load_folder, save_crops, stratified_folds
 from MRNLib.training.dataset import (
     BoxVariation,
     CropDataset,

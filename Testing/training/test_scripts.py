@@ -22,7 +22,8 @@ from conftest import make_patient, tiny_settings
 from test_data import head
 
 from MRNLib.cli.run import run_app
-from MRNLib.training.data import crops_from_arrays, load_crops, save_crops
+from MRNLib.training.crops import crops_from_arrays
+from MRNLib.training.data import load_crops, save_crops
 
 TRAINING = Path(__file__).parents[2] / "Training"
 
