@@ -1,12 +1,14 @@
 """How good a classification or a segmentation is, with intervals.
 
-AUC, accuracy, F1 and the Brier score are scikit-learn's; the expected calibration error and the
-bootstrap are short and tested against known values.
+AUC, accuracy, F1, the Brier score and the reliability curve are scikit-learn's; the expected
+calibration error, the decision curve and the bootstrap are short and tested against known values.
+DeLong's interval and test are in :mod:`MRNLib.delong`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,6 +91,82 @@ def with_interval(
         values.append(metric(truth[chosen], predicted[chosen]))
     low, high = np.percentile(values, [2.5, 97.5])
     return metric(truth, predicted), float(low), float(high)
+
+
+@dataclass(frozen=True)
+class ReliabilityCurve:
+    """What came true of what was said, in equal-width bins; empty bins are left out.
+
+    Attributes:
+        predicted: Mean probability of a bin's patients.
+        observed: Share of them that have class 1.
+        patients: How many they are.
+    """
+
+    predicted: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    patients: NDArray[np.int64]
+
+
+def reliability_curve(
+    labels: ArrayLike, probabilities: ArrayLike, bins: int = 10
+) -> ReliabilityCurve:
+    """scikit-learn's calibration curve with the number of patients of each point.
+
+    Args:
+        labels: 0 or 1 for each patient.
+        probabilities: Probability of 1 for each patient.
+        bins: Number of equal bins over [0, 1].
+    """
+    from sklearn.calibration import calibration_curve
+
+    predicted = np.asarray(probabilities, np.float64)
+    observed, said = calibration_curve(np.asarray(labels), predicted, n_bins=bins)
+    inner = np.linspace(0.0, 1.0, bins + 1)[1:-1]  # its own bins: (low, high]
+    counts = np.bincount(np.searchsorted(inner, predicted), minlength=bins)
+    return ReliabilityCurve(said, observed, counts[counts > 0])
+
+
+@dataclass(frozen=True)
+class DecisionCurve:
+    """Net benefit in true positives per patient, against treating everybody; nobody is 0.
+
+    Attributes:
+        thresholds: Probabilities from which on a patient would be treated.
+        model: Net benefit of following the model.
+        everybody: Net benefit of treating all patients.
+    """
+
+    thresholds: NDArray[np.float64]
+    model: NDArray[np.float64]
+    everybody: NDArray[np.float64]
+
+
+def decision_curve(
+    labels: ArrayLike, probabilities: ArrayLike, thresholds: ArrayLike | None = None
+) -> DecisionCurve:
+    """Net benefit over thresholds (Vickers & Elkin 2006, Med Decis Making 26, 565).
+
+    A false positive costs ``t / (1 - t)`` true positives, the rate at which somebody who treats
+    from probability ``t`` on exchanges them. The prevalence is that of ``labels``.
+
+    Args:
+        labels: 0 or 1 for each patient.
+        probabilities: Probability of 1 for each patient.
+        thresholds: Inside (0, 1); .01 to .99 if not given.
+
+    Raises:
+        InputError: A threshold outside (0, 1).
+    """
+    truth = np.asarray(labels, np.int64) == 1
+    predicted = np.asarray(probabilities, np.float64)
+    points = np.linspace(0.01, 0.99, 99) if thresholds is None else np.asarray(thresholds, float)
+    if points.size == 0 or points.min() <= 0 or points.max() >= 1:
+        raise InputError("a threshold of a decision curve must lie between 0 and 1")
+    odds = points / (1 - points)
+    treated = predicted[None] >= points[:, None]
+    benefit = (treated & truth).mean(axis=1) - (treated & ~truth).mean(axis=1) * odds
+    return DecisionCurve(points, benefit, truth.mean() - (~truth).mean() * odds)
 
 
 def dice(first: ArrayLike, second: ArrayLike) -> float:

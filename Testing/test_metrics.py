@@ -97,3 +97,51 @@ def test_temperature_is_recovered_from_logits_that_were_scaled_by_it(temperature
     labels = rng.random(len(honest)) < expit(honest)
     found = metrics.fit_temperature(honest * temperature, labels)
     assert found == pytest.approx(temperature, rel=0.05)
+
+
+def test_reliability_by_hand():
+    # Bins of width .5: {.1, .5} with no PD, {.6, .9, 1} with two of three.
+    found = metrics.reliability_curve([0, 0, 1, 0, 1], [0.1, 0.5, 0.6, 0.9, 1.0], bins=2)
+    assert found.predicted == pytest.approx([0.3, 2.5 / 3])
+    assert found.observed == pytest.approx([0.0, 2 / 3])
+    assert found.patients.tolist() == [2, 3]
+
+
+def test_reliability_points_have_all_patients_and_the_calibration_error():
+    rng = np.random.default_rng(3)
+    probabilities = rng.random(500)
+    labels = rng.random(500) < probabilities**2
+    found = metrics.reliability_curve(labels, probabilities)
+    assert found.patients.sum() == 500
+    gaps = np.abs(found.observed - found.predicted)
+    error = float((gaps * found.patients).sum() / 500)
+    assert error == pytest.approx(metrics.expected_calibration_error(labels, probabilities))
+
+
+def test_empty_bins_are_left_out():
+    found = metrics.reliability_curve([0, 1, 1], [0.05, 0.95, 0.97])
+    assert found.patients.tolist() == [1, 2]
+
+
+def test_net_benefit_by_hand():
+    # At .5: two true and one false positive of five; at .2: two and two, each costing a quarter.
+    found = metrics.decision_curve([1, 1, 0, 0, 0], [0.9, 0.5, 0.7, 0.2, 0.1], [0.2, 0.5])
+    assert found.model == pytest.approx([2 / 5 - 2 / 5 * 0.25, 2 / 5 - 1 / 5])
+    assert found.everybody == pytest.approx([2 / 5 - 3 / 5 * 0.25, 2 / 5 - 3 / 5])
+
+
+def test_net_benefit_of_honest_uniform_probabilities_has_a_closed_form():
+    # p ~ U(0, 1), PD with chance p: integral of p - (1 - p) t / (1 - t) over p >= t = (1 - t) / 2.
+    rng = np.random.default_rng(4)
+    probabilities = rng.random(200_000)
+    labels = rng.random(len(probabilities)) < probabilities
+    thresholds = np.array([0.1, 0.3, 0.5, 0.7])
+    found = metrics.decision_curve(labels, probabilities, thresholds)
+    assert found.model == pytest.approx((1 - thresholds) / 2, abs=0.006)
+    everybody = 0.5 - 0.5 * thresholds / (1 - thresholds)
+    assert found.everybody == pytest.approx(everybody, abs=0.012)
+
+
+def test_a_threshold_outside_is_refused():
+    with pytest.raises(InputError, match="between 0 and 1"):
+        metrics.decision_curve([0, 1], [0.2, 0.8], [0.5, 1.0])
