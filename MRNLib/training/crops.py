@@ -71,6 +71,8 @@ class PatientCrops:
         phantom: Whether it is one.
         spacing: Voxel size ``(i, j, k)`` in mm.
         midbrain: The midbrain's square; ``None`` without a QSM2 ROI, which says where it is.
+        margin_mm: In-plane margin of the boxes around the nuclei.
+        margin_slices: Their margin at each end of the slices.
     """
 
     identifier: str
@@ -80,6 +82,8 @@ class PatientCrops:
     phantom: bool = False
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     midbrain: MidbrainCrop | None = field(default=None, repr=False)
+    margin_mm: float = MARGIN_MM
+    margin_slices: int = MARGIN_SLICES
 
 
 def merged_labels(mask: NDArray[Any], definition: RoiDefinition) -> NDArray[np.uint8]:
@@ -137,7 +141,9 @@ def crops_from_arrays(
     where = true["QSM2"].box
     midbrain = None if where is None else _cut_midbrain(qsm, nm, where, spacing)
     number = DIAGNOSES.index(diagnosis)
-    return PatientCrops(identifier, number, rois, seed, phantom, spacing, midbrain)
+    return PatientCrops(
+        identifier, number, rois, seed, phantom, spacing, midbrain, margin_mm, margin_slices
+    )
 
 
 def _cut(

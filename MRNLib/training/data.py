@@ -13,6 +13,7 @@ from MRNLib.anatomy import ROIS
 from MRNLib.boxes import Box
 from MRNLib.casefiles import DIAGNOSES, Case, folds
 from MRNLib.errors import InputError
+from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
 from MRNLib.training.crops import MidbrainCrop, PatientCrops, RoiCrop
 from MRNLib.writing import replaced
 
@@ -25,6 +26,8 @@ def save_crops(crops: PatientCrops, folder: Path) -> Path:
         "seed": np.array(crops.seed),
         "phantom": np.array(crops.phantom),
         "spacing": np.array(crops.spacing),
+        "margin_mm": np.array(crops.margin_mm),
+        "margin_slices": np.array(crops.margin_slices),
     }
     if crops.midbrain is not None:
         arrays["MIDBRAIN_image"] = crops.midbrain.image
@@ -82,6 +85,8 @@ def load_crops(path: Path) -> PatientCrops:
             bool(arrays["phantom"]),
             (i, j, k),
             midbrain,
+            float(arrays.get("margin_mm", MARGIN_MM)),
+            int(arrays.get("margin_slices", MARGIN_SLICES)),
         )
     except (OSError, KeyError, ValueError, EOFError) as error:
         raise InputError(
