@@ -29,7 +29,7 @@ from MRNLib.parameters import Parameters
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
 from MRNLib.training.crops import PatientCrops as StoredCrops
 from MRNLib.training.data import load_crops
-from MRNLib.training.dataset import median_shapes
+from MRNLib.training.store import median_shapes
 
 # A probability this near .5 is called undecided.
 ABSTAIN = 0.1

@@ -1,88 +1,65 @@
-"""Augmentations of the paper's section 4.1.2, one small transform each.
+"""Augmentations of the paper's section 4.1.2 on a batch of patients, one small transform each.
 
-Each transform is a small frozen dataclass called with image, labels and a random generator. Images
-are ``[S, H, W]`` in *window units*: 0 and 1 are the limits of the modality's display window, so
-that one set of strengths serves QSM (ppb) and neuromelanin (unitless). Labels are ``[S, H, W]``
-integers with left and right merged, which is what makes the left-right mirror valid.
+Each transform is a small frozen dataclass that changes ``[B, C, S, H, W]`` images in *window
+units*: 0 and 1 are the limits of the modality's display window, so that one set of strengths serves
+QSM (ppb) and neuromelanin (unitless). All chance comes in as uniform numbers in [0, 1), one row a
+patient, so that a patient's changes do not depend on who else is in the batch.
+
+Mirroring, which needs left and right merged in the labels, is done where the box is cut
+(``models/resampling.py``).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-Pair = tuple[Tensor, Tensor]
-
 
 class Transform(Protocol):
-    """What every augmentation looks like."""
+    """What every change of grey values looks like."""
 
-    def __call__(self, image: Tensor, labels: Tensor, generator: Generator) -> Pair:
-        """Changes image (and labels where geometry moves)."""
+    draws: ClassVar[int]
+
+    @property
+    def amount(self) -> float:
+        """The strength; 0 changes nothing."""
+        ...
+
+    def __call__(self, images: Tensor, boxes: Tensor, uniform: Tensor) -> Tensor:
+        """Changes images.
+
+        Args:
+            images: ``[B, C, S, H, W]`` in window units.
+            boxes: ``[B, 3, 2]`` on the CPU: first and past-the-last slice, row and column.
+            uniform: ``[B, draws]`` on the CPU.
+        """
         ...
 
 
-def _uniform(generator: Generator, low: float, high: float) -> float:
-    return low + (high - low) * float(torch.rand((), generator=generator))
+def _between(uniform: Tensor, low: float, high: float) -> Tensor:
+    return low + (high - low) * uniform
 
 
-@dataclass(frozen=True)
-class Mirror:
-    """Swaps left and right (the last axis) with the given probability."""
-
-    probability: float = 0.5
-
-    def __call__(self, image: Tensor, labels: Tensor, generator: Generator) -> Pair:
-        """Flips both or neither."""
-        if _uniform(generator, 0.0, 1.0) >= self.probability:
-            return image, labels
-        return image.flip(-1), labels.flip(-1)
+def _each(values: Tensor, images: Tensor) -> Tensor:
+    """One number a patient, shaped and placed to act on its images."""
+    return values.to(images.device)[:, None, None, None, None]
 
 
-@dataclass(frozen=True)
-class Rotation:
-    """Turns the axial plane about the crop's centre by up to ``degrees``.
-
-    What comes in from outside repeats the crop's border; stored crops carry a spare margin against
-    that.
-    """
-
-    degrees: float = 10.0
-    probability: float = 0.5
-
-    def __call__(self, image: Tensor, labels: Tensor, generator: Generator) -> Pair:
-        """Rotates both by one angle."""
-        chosen = _uniform(generator, 0.0, 1.0) < self.probability
-        angle = math.radians(_uniform(generator, -self.degrees, self.degrees))
-        return rotate(image, labels, angle) if chosen else (image, labels)
-
-
-def rotate(image: Tensor, labels: Tensor, angle: float) -> Pair:
-    """Rotates ``[S, H, W]`` image and labels in plane by ``angle`` radians; pixels stay square."""
-    height, width = image.shape[-2:]
-    cosine, sine = math.cos(angle), math.sin(angle)
-    matrix = torch.tensor(
-        [[cosine, -sine * height / width, 0.0], [sine * width / height, cosine, 0.0]],
-        dtype=image.dtype,
-    )[None]
-    grid = functional.affine_grid(matrix, [1, 1, height, width], align_corners=False)
-    turned = functional.grid_sample(
-        image[None], grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    moved = functional.grid_sample(
-        labels[None].to(image.dtype),
-        grid,
-        mode="nearest",
-        padding_mode="zeros",
-        align_corners=False,
-    )
-    return turned[0], moved[0].round().to(labels.dtype)
+def inside_boxes(boxes: Tensor, images: Tensor) -> Tensor:
+    """``[B, 1, S, H, W]`` bool: the voxels of images ``[B, C, S, H, W]`` inside ``[B, 3, 2]``."""
+    boxes = boxes.to(images.device)
+    result = torch.ones((), dtype=torch.bool, device=images.device)
+    for axis, length in enumerate(images.shape[2:]):
+        index = torch.arange(length, device=images.device)[None]
+        within = (index >= boxes[:, axis, :1]) & (index < boxes[:, axis, 1:])
+        shape = [len(boxes), 1, 1, 1, 1]
+        shape[2 + axis] = length
+        result = result & within.view(shape)
+    return result
 
 
 @dataclass(frozen=True)
@@ -91,42 +68,30 @@ class IntensityShift:
 
     amount: float = 0.05
     probability: float = 0.5
+    draws: ClassVar[int] = 2
 
-    def __call__(self, image: Tensor, labels: Tensor, generator: Generator) -> Pair:
-        """Shifts the image."""
-        if _uniform(generator, 0.0, 1.0) >= self.probability:
-            return image, labels
-        return image + _uniform(generator, -self.amount, self.amount), labels
+    def __call__(self, images: Tensor, boxes: Tensor, uniform: Tensor) -> Tensor:
+        """Shifts the images."""
+        chosen = uniform[:, 0] < self.probability
+        offset = _between(uniform[:, 1], -self.amount, self.amount) * chosen
+        return images + _each(offset, images)
 
 
 @dataclass(frozen=True)
 class ContrastShift:
-    """Stretches or squeezes the grey values about the crop's mean by up to ``amount``."""
+    """Stretches or squeezes the grey values about the box's mean by up to ``amount``."""
 
     amount: float = 0.15
     probability: float = 0.5
+    draws: ClassVar[int] = 2
 
-    def __call__(self, image: Tensor, labels: Tensor, generator: Generator) -> Pair:
-        """Scales the image about its mean."""
-        if _uniform(generator, 0.0, 1.0) >= self.probability:
-            return image, labels
-        mean = image.mean()
-        return mean + (image - mean) * _uniform(generator, 1 - self.amount, 1 + self.amount), labels
-
-
-@dataclass(frozen=True)
-class GaussianNoise:
-    """Adds white noise of a standard deviation up to ``amount`` of the window."""
-
-    amount: float = 0.03
-    probability: float = 0.5
-
-    def __call__(self, image: Tensor, labels: Tensor, generator: Generator) -> Pair:
-        """Adds the noise."""
-        if _uniform(generator, 0.0, 1.0) >= self.probability:
-            return image, labels
-        sigma = _uniform(generator, 0.0, self.amount)
-        return image + sigma * torch.randn(image.shape, generator=generator), labels
+    def __call__(self, images: Tensor, boxes: Tensor, uniform: Tensor) -> Tensor:
+        """Scales the images about their means."""
+        chosen = uniform[:, 0] < self.probability
+        factor = 1 + _between(uniform[:, 1], -self.amount, self.amount) * chosen
+        inside, axes = inside_boxes(boxes, images), (2, 3, 4)
+        mean = (images * inside).sum(axes, keepdim=True) / inside.sum(axes, keepdim=True)
+        return torch.lerp(mean.expand_as(images), images, _each(factor, images))
 
 
 @dataclass(frozen=True)
@@ -136,52 +101,83 @@ class HistogramShift:
     Attributes:
         amount: How far a control point may move towards its neighbour, as a share of their
             distance.
-        points: Control points over the window, both ends fixed.
         probability: Chance that it is applied.
     """
 
     amount: float = 0.4
-    points: int = 10
     probability: float = 0.5
+    points: ClassVar[int] = 10
+    draws: ClassVar[int] = 1 + points
 
-    def __call__(self, image: Tensor, labels: Tensor, generator: Generator) -> Pair:
-        """Maps the image through the curve; beyond the window it continues with slope 1."""
-        if _uniform(generator, 0.0, 1.0) >= self.probability:
-            return image, labels
-        knots = torch.linspace(0.0, 1.0, self.points)
-        moves = (torch.rand(self.points, generator=generator) - 0.5) * self.amount
-        moves[0] = moves[-1] = 0.0
-        moved = knots + moves / (self.points - 1)
-        inside = image.clamp(0.0, 1.0)
-        place = inside * (self.points - 1)
+    def __call__(self, images: Tensor, boxes: Tensor, uniform: Tensor) -> Tensor:
+        """Maps the images through the curves; beyond the window they go on with slope 1."""
+        chosen = uniform[:, :1] < self.probability
+        moves = (uniform[:, 1:] - 0.5) * self.amount * chosen / (self.points - 1)
+        moves[:, 0] = moves[:, -1] = 0.0
+        knots = (torch.linspace(0.0, 1.0, self.points) + moves).to(images.device)
+        within = images.clamp(0.0, 1.0).flatten(1)
+        place = within * (self.points - 1)
         lower = place.floor().clamp(0, self.points - 2).long()
-        bent = torch.lerp(moved[lower], moved[lower + 1], place - lower)
-        return bent + (image - inside), labels
+        bent = torch.lerp(knots.gather(1, lower), knots.gather(1, lower + 1), place - lower)
+        return images + (bent - within).view_as(images)
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """All augmentations of one patient.
+class GaussianNoise:
+    """Adds white noise of a standard deviation up to ``amount`` of the window."""
 
-    Geometry is drawn once for the patient, so that the four ROIs stay one head; intensities are
-    drawn for each ROI on its own.
+    amount: float = 0.03
+    probability: float = 0.5
+    draws: ClassVar[int] = 3
+
+    def __call__(self, images: Tensor, boxes: Tensor, uniform: Tensor) -> Tensor:
+        """Adds the noise; each patient has its own generator, on the images' device."""
+        sigma = uniform[:, 1] * self.amount * (uniform[:, 0] < self.probability)
+        noisy = images.clone()
+        for image, box, strength, seed in zip(
+            noisy, boxes.tolist(), sigma.tolist(), uniform[:, 2].tolist(), strict=True
+        ):
+            if strength:
+                # Drawn for the box alone, so that the canvas, which all share, has no say in it.
+                within = image[:, *(slice(*ends) for ends in box)]
+                own = Generator(images.device).manual_seed(int(seed * 2**24))
+                noise = torch.randn(within.shape, generator=own, device=images.device)
+                within += strength * noise
+        return noisy
+
+
+def rotate(
+    images: Tensor, labels: Tensor, centres: Tensor, angles: Tensor, extents: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Turns the axial planes; what comes in from outside repeats a crop's border.
+
+    Args:
+        images: ``[B, C, S, H, W]``; pixels are square.
+        labels: ``[B, S, H, W]``.
+        centres: ``[B, 2]`` row and column about which to turn, in voxels from the first one's edge.
+        angles: ``[B]`` in radians; row axis towards column axis.
+        extents: ``[B, 2]`` rows and columns of each patient's own crop on the canvas.
+
+    Returns:
+        Both, turned; labels to the nearest voxel.
     """
-
-    geometry: tuple[Transform, ...]
-    intensity: tuple[Transform, ...]
-
-    def __call__(self, rois: Sequence[Pair], generator: Generator) -> list[Pair]:
-        """Augments the ``(image, labels)`` pairs of one patient."""
-        shared = int(torch.randint(2**31 - 1, (), generator=generator))
-        done = []
-        for image, labels in rois:
-            one_head = Generator().manual_seed(shared)
-            for transform in self.geometry:
-                image, labels = transform(image, labels, one_head)
-            for transform in self.intensity:
-                image, labels = transform(image, labels, generator)
-            done.append((image, labels))
-        return done
-
-
-NO_AUGMENTATION = Augmentation((), ())
+    height, width = images.shape[-2:]
+    device = images.device
+    centres, angles, extents = (one.to(device).float() for one in (centres, angles, extents))
+    middle_row, middle_column = centres[:, :, None, None].unbind(1)
+    row = torch.arange(height, device=device)[None, :, None] + 0.5 - middle_row
+    column = torch.arange(width, device=device)[None, None] + 0.5 - middle_column
+    cosine, sine = angles.cos()[:, None, None], angles.sin()[:, None, None]
+    rows = cosine * row + sine * column + middle_row
+    columns = cosine * column - sine * row + middle_column
+    # Half a voxel inside the crop's edge lies the centre of its last voxel.
+    rows = torch.minimum(rows.clamp_min(0.5), extents[:, 0, None, None] - 0.5)
+    columns = torch.minimum(columns.clamp_min(0.5), extents[:, 1, None, None] - 0.5)
+    grid = torch.stack((2 * columns / width - 1, 2 * rows / height - 1), dim=3)
+    turned = functional.grid_sample(
+        images.flatten(1, 2), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    moved = functional.grid_sample(
+        labels.float(), grid, mode="nearest", padding_mode="border", align_corners=False
+    )
+    return turned.view_as(images), moved.to(labels.dtype)

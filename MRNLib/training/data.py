@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def load_crops(path: Path) -> PatientCrops:
             float(arrays.get("margin_mm", MARGIN_MM)),
             int(arrays.get("margin_slices", MARGIN_SLICES)),
         )
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             "this is not a crop file",
             file=path,

@@ -1,13 +1,15 @@
-"""From stored crops to training batches: boxes, augmentation, the model's own preprocessing.
+"""From stored crops to batches of regions: boxes, turns and grey values, on the training's device.
 
-Every random draw comes from (seed, epoch, place in the epoch), so that a training resumed in the
-middle of an epoch sees exactly what an uninterrupted one sees.
+Every random draw of a patient comes from a generator of its own, made from (seed, update, place in
+the batch), so that a resumed training and one on several GPUs see what one undisturbed process
+sees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,163 +17,198 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from MRNLib.anatomy import ROIS
-from MRNLib.models.config import PreprocessConfig
-from MRNLib.models.preprocess import blank, preprocess, preprocess_labels, tissue_median
-from MRNLib.rois import Box
-from MRNLib.training.augment import NO_AUGMENTATION, Augmentation
-from MRNLib.training.crops import PatientCrops, RoiCrop
-from MRNLib.training.losses import IGNORED_LABEL
+from MRNLib.models.config import IntensityConfig
+from MRNLib.models.preprocess import window_limits
+from MRNLib.models.system import MIDBRAIN, RegionBatch
+from MRNLib.training.augment import (
+    ContrastShift,
+    GaussianNoise,
+    HistogramShift,
+    IntensityShift,
+    Transform,
+    inside_boxes,
+    rotate,
+)
+from MRNLib.training.config import AugmentSettings, DataSettings
+from MRNLib.training.crops import PatientCrops
+from MRNLib.training.store import CropStore, StoredRegion, median_shapes
 
-MODALITIES = {definition.name: definition.modality for definition in ROIS}
-# Slices, height and width in voxels of a ROI that nobody has.
-UNKNOWN_SHAPE = (8, 40, 60)
+# Modality of each channel of a region's images.
+MODALITIES = {definition.name: (definition.modality,) for definition in ROIS}
+MODALITIES[MIDBRAIN] = ("QSM", "NM")
+NO_AUGMENTATION = AugmentSettings(probability=0.0, mirror=False)
+TRUE_BOXES = DataSettings(jitter_voxels=0, jitter_slices=0, predicted_share=0.0)
+# Chance of a whole patient: which masks gave the boxes, mirror, whether to turn, how far.
+PATIENT_DRAWS = 4
+JITTER_DRAWS = 6
 
 
 @dataclass(frozen=True)
-class BoxVariation:
-    """How boxes vary in training; none of it by default.
+class Draws:
+    """Uniform numbers of a batch: ``[B, PATIENT_DRAWS]``, and ``[B, n]`` for each region."""
 
-    Attributes:
-        voxels: Each in-plane face moves by up to this many voxels.
-        slices: Each end of the slices moves by up to this many.
-        predicted_share: Chance that a patient's predicted boxes are used, where there are some.
-    """
-
-    voxels: int = 0
-    slices: int = 0
-    predicted_share: float = 0.0
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One patient ready for the model.
-
-    Attributes:
-        stacks: ``[S, 3, h, w]`` for each ROI name.
-        labels: ``[S, h, w]`` int64 for each ROI name; padding and absent ROIs hold
-            ``IGNORED_LABEL``.
-        diagnosis: 0 HC, 1 PD.
-        patient: Position of the patient in the dataset.
-    """
-
-    stacks: dict[str, Tensor]
-    labels: dict[str, Tensor]
-    diagnosis: int
-    patient: int
-
-    def to(self, device: torch.device) -> Sample:
-        """The same sample on a device."""
-        return Sample(
-            {name: one.to(device, non_blocking=True) for name, one in self.stacks.items()},
-            {name: one.to(device, non_blocking=True) for name, one in self.labels.items()},
-            self.diagnosis,
-            self.patient,
-        )
-
-
-def median_shapes(patients: Sequence[PatientCrops]) -> dict[str, tuple[int, int, int]]:
-    """Median slices, height and width of each ROI's box: what an absent ROI is given."""
-    shapes = {}
-    for name in MODALITIES:
-        found = [one.rois[name].box.size[::-1] for one in patients if name in one.rois]
-        slices, height, width = np.median(found or [UNKNOWN_SHAPE], axis=0).astype(int).tolist()
-        shapes[name] = (slices, height, width)
-    return shapes
+    patient: Tensor
+    regions: dict[str, Tensor]
 
 
 class CropDataset:
-    """Patients in memory.
+    """Patients in the device's memory.
 
     Args:
         patients: Their crops.
-        config: The model's preprocessing.
-        augmentation: Random transforms of training samples.
-        variation: Random boxes of training samples.
+        intensity: Windows of the system in training.
+        regions: Which regions it looks at.
+        augment: Strengths of the augmentations; ``None`` for none.
+        data: How boxes vary in training; ``None`` for not at all.
+        device: Where crops are kept and batches are made.
+
+    Raises:
+        InputError: A patient lacks a region's tissue, or the midbrain's square when it is asked
+            for.
     """
 
     def __init__(
         self,
         patients: Sequence[PatientCrops],
-        config: PreprocessConfig,
-        augmentation: Augmentation = NO_AUGMENTATION,
-        variation: BoxVariation | None = None,
+        intensity: IntensityConfig,
+        regions: Sequence[str],
+        augment: AugmentSettings | None = None,
+        data: DataSettings | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.patients = list(patients)
-        self.config = config
-        self.augmentation = augmentation
-        self.variation = variation or BoxVariation()
+        self.intensity = intensity
+        self.regions = tuple(regions)
+        self.augment = augment or NO_AUGMENTATION
+        self.data = data or TRUE_BOXES
+        self.device = torch.device(device)
         self.diagnoses = np.array([patient.diagnosis for patient in self.patients])
         self.absent_shapes = median_shapes(self.patients)
+        self._store = CropStore(self.patients, self.regions, self.absent_shapes, self.device)
+        strengths = self.augment
+        self._transforms: tuple[Transform, ...] = (
+            IntensityShift(strengths.intensity_shift, strengths.probability),
+            ContrastShift(strengths.contrast_shift, strengths.probability),
+            HistogramShift(strengths.histogram_shift, strengths.probability),
+            GaussianNoise(strengths.noise, strengths.probability),
+        )
 
     def __len__(self) -> int:
         return len(self.patients)
 
-    def plain(self, index: int) -> Sample:
-        """One patient with its true boxes, nothing random: for evaluation."""
-        rois = self.patients[index].rois
-        return self._sample(index, {name: _cut(roi, roi.box) for name, roi in rois.items()})
+    def plain(
+        self, indices: Sequence[int], masked: Collection[str] = (), mirrored: bool = False
+    ) -> dict[str, RegionBatch]:
+        """Patients with their true boxes and nothing random, for evaluation.
 
-    def varied(self, index: int, generator: Generator) -> Sample:
-        """One patient as training sees it: a chosen and jittered box, then augmentation."""
-        rois = self.patients[index].rois
-        draw = float(torch.rand((), generator=generator))
-        predicted = draw < self.variation.predicted_share
-        cuts, limits = {}, {}
-        for name, roi in rois.items():
-            box = roi.predicted_box if predicted and roi.predicted_box else roi.box
-            image, labels = _cut(roi, jittered(box, roi.image.shape, self.variation, generator))
-            low, high = limits[name] = window_limits(image, MODALITIES[name], self.config)
-            cuts[name] = ((image - low) / (high - low), labels)
-        changed = self.augmentation(list(cuts.values()), generator)
-        for name, (image, labels) in zip(cuts, changed, strict=True):
-            low, high = limits[name]
-            cuts[name] = (image * (high - low) + low, labels)
-        return self._sample(index, cuts)
+        Args:
+            indices: Positions in ``patients``.
+            masked: Regions whose images are emptied (Table 4).
+            mirrored: Left and right exchanged, for test-time augmentation.
+        """
+        batch = {}
+        for name in self.regions:
+            stored = self._store.gather(name, indices)
+            flip = torch.full((len(indices),), mirrored)
+            region = self._windowed(name, stored, stored.boxes, flip)
+            batch[name] = region.masked() if name in masked else region
+        return batch
 
-    def _sample(self, index: int, cuts: Mapping[str, tuple[Tensor, Tensor]]) -> Sample:
-        stacks, labels = {}, {}
-        for name, modality in MODALITIES.items():
-            if name not in cuts:
-                stacks[name] = blank(*self.absent_shapes[name], self.config)
-                labels[name] = torch.full(stacks[name][:, 0].shape, IGNORED_LABEL)
-                continue
-            image, classes = cuts[name]
-            stacks[name] = preprocess(image, modality, self.config)
-            labels[name] = preprocess_labels(classes, self.config, padding=IGNORED_LABEL)
-        return Sample(stacks, labels, self.patients[index].diagnosis, index)
+    def varied(
+        self, indices: Sequence[int], generators: Sequence[Generator]
+    ) -> dict[str, RegionBatch]:
+        """Patients as training sees them: chosen and jittered boxes, then augmentation.
 
+        Args:
+            indices: Positions in ``patients``.
+            generators: One a patient, on the CPU; it alone decides the patient's chance.
+        """
+        draws = self._draw(generators)
+        return {name: self._vary(name, indices, draws) for name in self.regions}
 
-def _cut(roi: RoiCrop, box: Box) -> tuple[Tensor, Tensor]:
-    image = torch.from_numpy(roi.image[box.slices].astype(np.float32))
-    return image, torch.from_numpy(roi.labels[box.slices].copy())
+    def _draw(self, generators: Sequence[Generator]) -> Draws:
+        own = JITTER_DRAWS + sum(transform.draws for transform in self._transforms)
+        counts = [PATIENT_DRAWS, *([own] * len(self.regions))]
+        rows = torch.stack([torch.rand(sum(counts), generator=one) for one in generators])
+        patient, *regions = rows.split(counts, dim=1)
+        return Draws(patient, dict(zip(self.regions, regions, strict=True)))
+
+    def _vary(self, name: str, indices: Sequence[int], draws: Draws) -> RegionBatch:
+        """One region: a box, its window, a turn about its centre, then the grey values."""
+        stored, uniform = self._store.gather(name, indices), draws.regions[name]
+        predicted = draws.patient[:, 0] < self.data.predicted_share
+        chosen = torch.where(predicted[:, None, None], stored.predicted_boxes, stored.boxes)
+        reach = (self.data.jitter_slices, self.data.jitter_voxels, self.data.jitter_voxels)
+        boxes = jittered(chosen, stored.extents, reach, uniform[:, :JITTER_DRAWS])
+        mirrored = (draws.patient[:, 1] < 0.5) & self.augment.mirror
+        region = self._windowed(name, stored, boxes, mirrored, clamp=False)
+        region = self._turned(region, stored.extents, draws.patient[:, 2:4])
+        images, uniform = region.images, uniform[:, JITTER_DRAWS:]
+        for transform in self._transforms:
+            if transform.amount > 0:
+                images = transform(images, boxes, uniform[:, : transform.draws])
+            uniform = uniform[:, transform.draws :]
+        present = region.present.to(self.device)[:, None, None, None, None]
+        return replace(region, images=images.clamp(0.0, 1.0) * present)
+
+    def _windowed(
+        self,
+        name: str,
+        stored: StoredRegion,
+        boxes: Tensor,
+        mirrored: Tensor,
+        clamp: bool = True,
+    ) -> RegionBatch:
+        """Crops in window units, by the reference inside their boxes."""
+        inside = inside_boxes(boxes, stored.images)[:, 0]
+        images = stored.images
+        for channel, modality in enumerate(MODALITIES[name]):
+            one = images[:, channel]
+            low, high = window_limits(one, inside, modality, self.intensity)
+            low, high = (torch.nan_to_num(end)[:, None, None, None] for end in (low, high))
+            span = torch.where(high > low, high - low, 1.0)
+            images[:, channel] = (one - low) / span
+        if clamp:
+            images = images.clamp_(0.0, 1.0)
+            images *= stored.present.to(self.device)[:, None, None, None, None]
+        return RegionBatch(images, stored.labels, boxes, mirrored, stored.present)
+
+    def _turned(self, region: RegionBatch, extents: Tensor, uniform: Tensor) -> RegionBatch:
+        chosen = uniform[:, 0] < self.augment.probability
+        if self.augment.rotation_degrees == 0 or not chosen.any():
+            return region
+        which = chosen.nonzero()[:, 0]
+        limit = math.radians(self.augment.rotation_degrees)
+        angles = (2 * uniform[which, 1] - 1) * limit
+        centres = region.boxes[which, 1:].float().mean(2)
+        index = which.to(self.device)
+        images, labels = rotate(
+            region.images[index], region.labels[index], centres, angles, extents[which, 1:]
+        )
+        return replace(
+            region,
+            images=region.images.index_copy(0, index, images),
+            labels=region.labels.index_copy(0, index, labels),
+        )
 
 
 def jittered(
-    box: Box, shape: tuple[int, ...], variation: BoxVariation, generator: Generator
-) -> Box:
-    """The box with each face moved at random, inside a stored crop of ``shape`` ``[S, H, W]``."""
-    if variation.voxels == 0 and variation.slices == 0:
-        return box
-    reach = torch.tensor([variation.voxels, variation.voxels, variation.slices])
-    draws = torch.rand((2, 3), generator=generator)
-    moves = ((draws * (2 * reach + 1)).floor() - reach).long().tolist()
-    lower = [max(a + move, 0) for a, move in zip(box.lower, moves[0], strict=True)]
-    upper = [
-        min(b + move, size) for b, move, size in zip(box.upper, moves[1], shape[::-1], strict=True)
-    ]
-    upper = [max(b, a + 1) for a, b in zip(lower, upper, strict=True)]
-    return Box((lower[0], lower[1], lower[2]), (upper[0], upper[1], upper[2]))
+    boxes: Tensor, extents: Tensor, reach: tuple[int, int, int], uniform: Tensor
+) -> Tensor:
+    """Boxes ``[B, 3, 2]`` with each face moved at random, inside crops of ``[B, 3]`` voxels.
 
-
-def window_limits(image: Tensor, modality: str, config: PreprocessConfig) -> tuple[float, float]:
-    """The window's ends in the crop's own unit."""
-    if config.intensity == "percentiles":
-        ends = torch.quantile(image.flatten(), torch.tensor(config.percentiles) / 100.0)
-        return float(ends[0]), max(float(ends[1]), float(ends[0]) + 1e-6)
-    if modality == "QSM":
-        return config.qsm_window
-    reference = float(tissue_median(image)) if config.nm_reference == "median" else 1.0
-    return config.nm_window[0] * reference, config.nm_window[1] * reference
+    Args:
+        boxes: First and past-the-last slice, row and column.
+        extents: Slices, rows and columns of the stored crops.
+        reach: How far a face moves at most along each axis.
+        uniform: ``[B, 6]`` in [0, 1).
+    """
+    most = torch.tensor(reach)[None, :, None]
+    moves = ((uniform.view(-1, 3, 2) * (2 * most + 1)).floor() - most).long()
+    moved = boxes + moves
+    first = torch.minimum(moved[..., 0].clamp_min(0), extents - 1)
+    last = torch.minimum(torch.maximum(moved[..., 1], first + 1), extents)
+    return torch.stack((first, last), dim=2)
 
 
 def generator_for(*numbers: int) -> Generator:

@@ -7,15 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import make_patient
 
 from MRNLib.anatomy import ROIS, roi
 from MRNLib.casefiles import Case, folds
 from MRNLib.errors import InputError
-from MRNLib.models.config import PreprocessConfig
 from MRNLib.rois import Box, boxes_from_masks, crop
-from MRNLib.training.augment import Augmentation, Mirror
 from MRNLib.training.crops import (
     SPARE_SLICES,
     SPARE_VOXELS,
@@ -24,17 +21,7 @@ from MRNLib.training.crops import (
     merged_labels,
 )
 from MRNLib.training.data import load_crops, load_folder, save_crops, stratified_folds
-from MRNLib.training.dataset import (
-    BoxVariation,
-    CropDataset,
-    balanced_batches,
-    generator_for,
-    jittered,
-    window_limits,
-)
-from MRNLib.training.losses import IGNORED_LABEL
-
-PREPROCESS = PreprocessConfig(roi_size=28)
+from MRNLib.training.dataset import balanced_batches
 
 
 def head() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -100,6 +87,32 @@ def test_crops_survive_the_disk(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["case_003.npz"]
 
 
+def test_midbrain_is_a_square_of_both_modalities(tmp_path):
+    qsm, nm, qsm_mask, nm_mask = head()
+    spacing = (1.0, 1.0, 2.0)
+    crops = crops_from_arrays(
+        qsm, nm, qsm_mask, nm_mask, spacing, identifier="a", diagnosis="PD", seed=4
+    )
+    where, midbrain = boxes_from_masks(qsm_mask, nm_mask, spacing)["QSM2"].box, crops.midbrain
+    assert midbrain.box.size == (50, 50, 9)  # 50 mm and nine slices
+    assert midbrain.image.shape[0] == 2
+    # The stored square lies around the ROI's centre: the same voxels as in the volume.
+    i, j, k = (
+        (a + b - n) // 2 for a, b, n in zip(where.lower, where.upper, (50, 50, 9), strict=True)
+    )
+    inside = midbrain.image[(slice(None), *midbrain.box.slices)].astype(np.float32)
+    assert np.allclose(inside[0], qsm[k : k + 9, j : j + 50, i : i + 50], atol=0.1)
+    ratio = inside[1] / nm[k : k + 9, j : j + 50, i : i + 50]
+    assert ratio.std() / ratio.mean() < 1e-3
+    again = load_crops(save_crops(crops, tmp_path))
+    assert np.array_equal(again.midbrain.image, midbrain.image)
+    assert (again.midbrain.box, again.spacing) == (midbrain.box, spacing)
+    qsm_mask[np.isin(qsm_mask, (9, 10, 11, 12, 13, 14))] = 0
+    without = crops_from_arrays(qsm, nm, qsm_mask, nm_mask, spacing, identifier="a", diagnosis="PD")
+    assert without.midbrain is None
+    assert "QSM2" not in without.rois
+
+
 def test_sides_are_merged_and_other_nuclei_are_background():
     mask = np.array([[[0, 9, 10, 11, 12, 13, 14, 1]]])
     assert merged_labels(mask, roi("QSM2")).tolist() == [[[0, 1, 1, 2, 2, 3, 3, 0]]]
@@ -127,6 +140,10 @@ def test_damaged_and_missing_crops(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="not a crop file"):
         load_crops(tmp_path / "bad.npz")
+    whole = save_crops(make_patient(0, 0), tmp_path / "cut")
+    whole.write_bytes(whole.read_bytes()[:1000])  # a copy that was broken off
+    with pytest.raises(InputError, match="not a crop file"):
+        load_crops(whole)
     with pytest.raises(InputError, match="no crops found"):
         load_folder(tmp_path / "empty")
     one_class = tmp_path / "one"
@@ -182,84 +199,3 @@ def test_each_epoch_has_its_own_order():
     first, second, again = (balanced_batches(diagnoses, 4, 1, epoch) for epoch in (0, 1, 0))
     assert not np.array_equal(first, second)
     assert np.array_equal(first, again)
-
-
-def test_jitter_stays_inside_and_moves():
-    box, shape = Box((3, 3, 1), (20, 15, 6)), (7, 17, 23)
-    seen = set()
-    for seed in range(200):
-        one = jittered(box, shape, BoxVariation(4, 1), generator_for(seed))
-        assert min(one.lower) >= 0
-        assert all(high <= size for high, size in zip(one.upper, shape[::-1], strict=True))
-        moves = [
-            abs(a - b) for a, b in zip(one.lower + one.upper, box.lower + box.upper, strict=True)
-        ]
-        assert max(moves[:2] + moves[3:5]) <= 4
-        assert max(moves[2], moves[5]) <= 1
-        seen.add(one)
-    assert len(seen) > 100
-    assert jittered(box, shape, BoxVariation(), generator_for(1)) == box
-
-
-def test_half_of_the_boxes_are_predicted():
-    patient = make_patient(0, 0)
-    rois = {
-        name: dataclasses.replace(one, predicted_box=Box((0, 0, 0), (8, 8, 2)))
-        for name, one in patient.rois.items()
-    }
-    dataset = CropDataset(
-        [dataclasses.replace(patient, rois=rois)],
-        PREPROCESS,
-        variation=BoxVariation(predicted_share=0.5),
-    )
-    predicted = [dataset.varied(0, generator_for(n)).stacks["NM"].shape[0] == 2 for n in range(100)]
-    assert 30 < sum(predicted) < 70
-
-
-def test_sample_without_variation_is_the_plain_one(patients):
-    dataset = CropDataset(patients, PREPROCESS)
-    plain, varied = dataset.plain(2), dataset.varied(2, generator_for(0))
-    for name in plain.stacks:
-        assert torch.allclose(plain.stacks[name], varied.stacks[name], atol=1e-4)
-        assert torch.equal(plain.labels[name], varied.labels[name])
-        assert plain.stacks[name].shape[-2:] == plain.labels[name].shape[-2:]
-
-
-def test_mirrored_sample_is_the_mirrored_patient(patients):
-    # Square pixels and no padding, so that flipping commutes with resizing.
-    config = PreprocessConfig(roi_size=28, patch_size=1)
-    plain = CropDataset(patients, config).plain(0)
-    mirrored = CropDataset(patients, config, Augmentation((Mirror(1.0),), ())).varied(
-        0, generator_for(3)
-    )
-    for name in plain.stacks:
-        assert torch.allclose(mirrored.stacks[name], plain.stacks[name].flip(-1), atol=1e-4)
-        same = mirrored.labels[name] == plain.labels[name].flip(-1)
-        assert same.float().mean() > 0.9
-
-
-def test_absent_roi_is_blank_and_unlabelled():
-    patient = make_patient(0, 0)
-    rois = {name: one for name, one in patient.rois.items() if name != "QSM3"}
-    dataset = CropDataset([dataclasses.replace(patient, rois=rois)], PREPROCESS)
-    sample = dataset.plain(0)
-    assert (sample.labels["QSM3"] == IGNORED_LABEL).all()
-    assert sample.stacks["QSM3"].flatten(2).std(2).max() < 1e-6
-    assert (sample.labels["NM"] != IGNORED_LABEL).any()
-
-
-def test_padding_is_ignored_by_the_loss(patients):
-    labels = CropDataset(patients, PREPROCESS).plain(0).labels["NM"]
-    assert (labels[:, -1] == IGNORED_LABEL).all()
-    assert (labels[:, 0] != IGNORED_LABEL).all()
-
-
-@pytest.mark.parametrize("modality", ["QSM", "NM"])
-def test_window_limits_are_the_preprocessings(modality):
-    image = torch.rand(3, 8, 8) * 40 + 80
-    low, high = window_limits(image, modality, PREPROCESS)
-    if modality == "QSM":
-        assert (low, high) == PREPROCESS.qsm_window
-    else:
-        assert low == pytest.approx(0.7 * float(image.median()))
-        assert high == pytest.approx(1.4 * float(image.median()))
