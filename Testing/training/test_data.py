@@ -140,6 +140,7 @@ def test_damaged_and_missing_crops(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="not a crop file"):
         load_crops(tmp_path / "bad.npz")
+    (tmp_path / "cut").mkdir()
     whole = save_crops(make_patient(0, 0), tmp_path / "cut")
     whole.write_bytes(whole.read_bytes()[:1000])  # a copy that was broken off
     with pytest.raises(InputError, match="not a crop file"):
