@@ -126,7 +126,7 @@ def normalise(image: Tensor, config: PreprocessConfig) -> Tensor:
     """``[slices, h, w]`` in [0, 1] to three normalised channels ``[slices, 3, h, w]``."""
     mean = image.new_tensor(config.mean).view(3, 1, 1)
     std = image.new_tensor(config.std).view(3, 1, 1)
-    return (image[:, None] - mean) / std
+    return torch.addcmul(-mean / std, image[:, None], 1 / std)
 
 
 def blank(

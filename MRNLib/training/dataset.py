@@ -160,18 +160,25 @@ class CropDataset:
         clamp: bool = True,
     ) -> RegionBatch:
         """Crops in window units, by the reference inside their boxes."""
-        inside = inside_boxes(boxes, stored.images)[:, 0]
         images = stored.images
         for channel, modality in enumerate(MODALITIES[name]):
             one = images[:, channel]
-            low, high = window_limits(one, inside, modality, self.intensity)
-            low, high = (torch.nan_to_num(end)[:, None, None, None] for end in (low, high))
-            span = torch.where(high > low, high - low, 1.0)
-            images[:, channel] = (one - low) / span
+            low, high = self._limits(one, boxes, modality)
+            one.sub_(low[:, None, None, None]).div_((high - low)[:, None, None, None])
         if clamp:
             images = images.clamp_(0.0, 1.0)
             images *= stored.present.to(self.device)[:, None, None, None, None]
         return RegionBatch(images, stored.labels, boxes, mirrored, stored.present)
+
+    def _limits(self, images: Tensor, boxes: Tensor, modality: str) -> tuple[Tensor, Tensor]:
+        """Ends of the window ``[B]`` by the voxels in the boxes; 0 and 1 for an absent region."""
+        fixed = modality == "QSM" and self.intensity.intensity == "window"
+        if fixed:
+            low, high = (images.new_tensor([end]) for end in self.intensity.qsm_window)
+            return low, high
+        inside = inside_boxes(boxes, images[:, None])[:, 0]
+        low, high = window_limits(images, inside, modality, self.intensity)
+        return low.nan_to_num(0.0), high.nan_to_num(1.0)
 
     def _turned(self, region: RegionBatch, extents: Tensor, uniform: Tensor) -> RegionBatch:
         chosen = uniform[:, 0] < self.augment.probability
