@@ -1,26 +1,29 @@
 #!/usr/bin/env python
-"""Trains one fold of MRN from crops, or goes on with it.
+"""Trains one fold of MRN, or of a system it is compared with, from crops; or goes on with it.
 
-    train_mrn.py --config Training/configs/phantom-tiny.yaml --data CROPS --fold 0 --folds 3 --out
-    OUT
-                 [--set train.seed=2 ...] [--threads 1] [--limit 1200]
+    train_mrn.py --config Training/configs/phantom-tiny.yaml --data CROPS --fold 0 --folds 3
+                 --out OUT [--set train.seed=2 ...] [--device cuda] [--threads 1] [--limit 1200]
+    torchrun --nproc_per_node=2 Training/train_mrn.py ...          on two GPUs of this machine
 
-OUT/fold_N holds metrics.jsonl, the checkpoint, and at the end fold_N.safetensors with fold_N.json.
-Ctrl-C and SIGTERM save first; the same command goes on exactly where it stopped.
+OUT/fold_N holds metrics.jsonl (and tensorboard/, where that is installed), the checkpoint, and at
+the end fold_N.safetensors with fold_N.json. Ctrl-C and SIGTERM save first; after these, and after a
+kill, the same command goes on exactly where it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT
 from MRNLib.cli.run import GOES_ON, exit_code
-from MRNLib.errors import InputError
-from MRNLib.progress import Progress
+from MRNLib.errors import Cancelled, InputError
+from MRNLib.progress import Progress, silent
 
 LINE_EVERY_SECONDS = 30.0
 
@@ -28,7 +31,15 @@ LINE_EVERY_SECONDS = 30.0
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     options = _parser().parse_args(arguments)
-    return exit_code(lambda: _train(options), stopped=GOES_ON)
+    if int(os.environ.get("RANK", "0")) == 0:
+        return exit_code(lambda: _train(options), stopped=GOES_ON)
+    try:
+        _train(options)
+    except Cancelled:
+        return EXIT_CANCELLED
+    except InputError:
+        return EXIT_INPUT  # what is wrong is wrong for all processes, and the first one says it
+    return 0
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -36,6 +47,7 @@ def _train(options: argparse.Namespace) -> None:
 
     from MRNLib.training.config import load_config
     from MRNLib.training.data import load_folder
+    from MRNLib.training.distributed import joined, own_device
     from MRNLib.training.trainer import Trainer
 
     torch.set_num_threads(options.threads)
@@ -43,18 +55,21 @@ def _train(options: argparse.Namespace) -> None:
     if not 0 <= options.fold < options.folds:
         raise InputError(f"--fold {options.fold} of --folds {options.folds} does not exist")
     patients = load_folder(options.data, options.limit)
-    with _progress() as progress:
+    device = own_device(options.device)
+    with joined(device) as group, _progress(group.leads) as progress:
         trainer = Trainer(
             config,
             patients,
             options.out / f"fold_{options.fold}",
             fold=options.fold,
             folds=options.folds,
-            device=options.device,
+            device=device,
             progress=progress,
+            group=group,
         )
         written = trainer.run()
-    print(f"written: {written}")
+    if group.leads:
+        print(f"written: {written}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,13 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="GROUP.KEY=VALUE")
     parser.add_argument("--limit", type=int, help="use the first so many patients only")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress(speaks: bool = True) -> Iterator[Progress]:
     """A bar with the time left on a terminal; otherwise a line every half minute."""
+    if not speaks:
+        yield silent
+        return
     if not sys.stderr.isatty():
         yield _lines()
         return

@@ -1,13 +1,15 @@
 """Training state on disk: one safetensors file with JSON in its header, moved into place.
 
-One file, because two could be torn apart by a kill between their writes. Optimizer moments, bank,
-teacher and random states are all tensors; counters and settings are the JSON. Nothing is pickled.
+One file, because two could be torn apart by a kill between their writes. Optimizer moments, bank
+and teacher are all tensors; counters and settings are the JSON. Nothing is pickled. There is no
+random state to keep: every draw comes from the numbers of its step.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,29 @@ _META = "mrn_training_state"
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Writes tensors and JSON state; a killed run leaves the old file."""
+    """Writes tensors and JSON state; a killed run leaves the old file.
+
+    Raises:
+        InputError: The file cannot be written (a full disk); the old one is as it was.
+    """
     detached = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replaced(path) as partial:
+    with written_or_told(path), replaced(path) as partial:
         save_file(detached, partial, metadata={_META: json.dumps(state)})
+
+
+@contextmanager
+def written_or_told(path: Path) -> Iterator[None]:
+    """Turns a failure to write ``path`` into one error that says what is left and what to do."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(
+            f"could not be written ({reason or error})",
+            file=path,
+            expected="room on the disk, and a folder that may be written",
+            remedy="make room; the same command goes on from the last checkpoint, which is whole",
+        ) from error
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -77,20 +98,5 @@ def restore_optimizer(
     for key, value in tensors.items():
         name, entry = key.rsplit("|", 1)
         parameter = parameters[name]
-        on_device = value if entry == "step" else value.to(parameter.device)
-        optimizer.state[parameter][entry] = on_device.clone()
-
-
-def random_tensors() -> dict[str, Tensor]:
-    """torch's random states (CPU and, where there is one, GPU) as tensors."""
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def restore_random(states: Mapping[str, Tensor]) -> None:
-    """Puts back what :func:`random_tensors` gave; a GPU state is ignored where there is no GPU."""
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
+        # The fused kernel wants the step count beside the moments.
+        optimizer.state[parameter][entry] = value.to(parameter.device).clone()

@@ -5,21 +5,30 @@ The defaults are the paper's; ``Training/configs/paper.yaml`` spells them out.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import json
-import re
-import types
-import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from MRNLib.errors import InputError
 from MRNLib.models.config import MrnConfig
+from MRNLib.models.m3d_clip import M3dClipConfig
+from MRNLib.models.midbrain_cnn import MidbrainCnnConfig
+from MRNLib.models.seres10 import SeRes10Config
+from MRNLib.training.settingsfile import read_settings, refuse_unknown
+
+# How a training is computed, not what: a checkpoint goes on with other values of these.
+WAYS = ("micro_batch", "compile", "checkpoint_minutes", "tensorboard")
 
 
 class Strict(BaseModel):
@@ -81,11 +90,32 @@ class TeacherSettings(Strict):
 
 
 class TrainSettings(Strict):
-    """Schedule and optimizer (paper section 4.1.2).
+    """Schedule, optimizer and how it is computed (paper section 4.1.2).
 
-    ``schedule`` says whether the learning rate falls once over all epochs or once in each phase;
-    ``from_scratch`` starts a small model without pre-trained weights
-    (:mod:`MRNLib.training.initialisation`).
+    Attributes:
+        seed: Of everything random.
+        phase1_epochs: Epochs of segmentation and contrast.
+        phase2_epochs: Epochs of all losses.
+        batch_size: Patients of one optimizer step, over all processes.
+        lr_backbone: Full learning rate of DINOv2, FFA and SFA.
+        lr_heads: Full learning rate of DPT and the heads.
+        weight_decay_backbone: AdamW's, of the former.
+        weight_decay_heads: AdamW's, of the latter.
+        betas: AdamW's.
+        warm_up_epochs: Linear rise of the learning rate.
+        schedule: Whether the rate falls once in each phase or once over all epochs.
+        clip: Largest norm of the gradient.
+        precision: ``bf16`` is autocast with losses in fp32; ``auto`` is that on a GPU that has it,
+            and fp32 elsewhere.
+        micro_batch: Patients that a process takes through the student at once; their gradients add
+            up to the batch's. Less memory, the same result (except where a system has batch
+            normalisation). None: its whole share.
+        compile: Compile the transformer blocks (torch.compile).
+        from_scratch: Start a small MRN without pre-trained weights
+            (:mod:`MRNLib.training.initialisation`).
+        validate_every: Epochs of phase 2 between looks at the held-out patients.
+        checkpoint_minutes: Minutes between checkpoints.
+        tensorboard: Write the metrics for TensorBoard too, where it is installed.
     """
 
     seed: int = 1
@@ -100,17 +130,40 @@ class TrainSettings(Strict):
     warm_up_epochs: float = Field(default=1.0, ge=0)
     schedule: Literal["per-phase", "whole"] = "per-phase"
     clip: float = Field(default=1.0, gt=0)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    micro_batch: int | None = Field(default=None, ge=1)
+    compile: bool = False
     from_scratch: bool = False
     validate_every: int = Field(default=10, ge=1)
     checkpoint_minutes: float = Field(default=5.0, gt=0)
+    tensorboard: bool = True
+
+    @model_validator(mode="after")
+    def _some_epochs(self) -> TrainSettings:
+        if self.phase1_epochs + self.phase2_epochs == 0:
+            raise ValueError("phase1_epochs and phase2_epochs are both 0")
+        return self
+
+
+def _kind(model: Any) -> str:
+    return model.get("kind", "mrn") if isinstance(model, dict) else model.kind
+
+
+# models.build.SystemConfig, told apart by ``kind``; without one it is an MRN.
+ModelSettings = Annotated[
+    Annotated[MrnConfig, Tag("mrn")]
+    | Annotated[SeRes10Config, Tag("seres10")]
+    | Annotated[M3dClipConfig, Tag("m3d_clip")]
+    | Annotated[MidbrainCnnConfig, Tag("midbrain_cnn")],
+    Discriminator(_kind),
+]
 
 
 class TrainingConfig(Strict):
     """Everything one training needs besides the crops."""
 
     trained_on: Literal["phantom", "human"] = "human"
-    model: MrnConfig = MrnConfig()
+    model: ModelSettings = MrnConfig()
     data: DataSettings = DataSettings()
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()
@@ -121,16 +174,11 @@ class TrainingConfig(Strict):
         """The settings as plain JSON values."""
         return json.loads(self.model_dump_json())
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-5`` as text; this loader reads it as the number it is."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf)$"),
-    list("-+0123456789."),
-)
+    def identity(self) -> dict[str, Any]:
+        """The settings that make this training this one: all but :data:`WAYS`."""
+        settings = self.as_json()
+        settings["train"] = {k: v for k, v in settings["train"].items() if k not in WAYS}
+        return settings
 
 
 def load_config(path: Path | None, overrides: Iterable[str] = ()) -> TrainingConfig:
@@ -144,78 +192,20 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> TrainingCon
         InputError: A missing file, bad YAML, an unknown key (with the nearest known one), or a bad
             value.
     """
-    data: Any = {}
-    if path is not None:
-        try:
-            data = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
-        except OSError as error:
-            raise InputError("cannot be read", file=path, expected="a YAML file") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"is not YAML: {error}", file=path) from error
-        if not isinstance(data, dict):
-            raise InputError("holds no settings", file=path, expected="groups of key: value lines")
-    for override in overrides:
-        _apply(data, override)
-    return parse_config(data, path)
+    return parse_config(read_settings(path, overrides), path)
 
 
 def parse_config(data: dict[str, Any], path: Path | None = None) -> TrainingConfig:
     """Checks plain values and makes the settings of them; errors as :func:`load_config`."""
-    _refuse_unknown(data, TrainingConfig, "", path)
+    refuse_unknown(data, TrainingConfig, path)
     try:
-        return TrainingConfig.model_validate_json(json.dumps(data), strict=True)
+        return TrainingConfig.model_validate_json(json.dumps(data, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        # pydantic puts the kind of system into the path, which the file does not have.
+        systems = (MrnConfig, SeRes10Config, M3dClipConfig, MidbrainCnnConfig)
+        kinds = [system.kind for system in systems]
+        name = ".".join(str(part) for part in first["loc"] if part not in kinds)
         raise InputError(
             f"setting {name}: {first['msg']} (found {first['input']!r})", file=path
         ) from error
-
-
-def _apply(data: dict[str, Any], override: str) -> None:
-    name, equals, text = override.partition("=")
-    keys = name.strip().split(".")
-    if not equals or not all(keys):
-        raise InputError(
-            f"'{override}' sets nothing", expected="group.key=value, as in train.lr_backbone=2e-5"
-        )
-    place = data
-    for key in keys[:-1]:
-        below = place.setdefault(key, {})
-        if not isinstance(below, dict):
-            raise InputError(f"'{name}': {key} is a value, not a group")
-        place = below
-    try:
-        place[keys[-1]] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"'{override}': the value is not YAML") from error
-
-
-def _fields_of(kind: Any) -> dict[str, Any] | None:
-    """Names and types of a settings class; None for a plain value."""
-    origin = typing.get_origin(kind)
-    if origin in (typing.Union, types.UnionType):
-        found = [_fields_of(option) for option in typing.get_args(kind)]
-        return next((one for one in found if one is not None), None)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return {name: one.annotation for name, one in kind.model_fields.items()}
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return {one.name: hints[one.name] for one in dataclasses.fields(kind)}
-    return None
-
-
-def _refuse_unknown(data: dict[str, Any], kind: Any, prefix: str, path: Path | None) -> None:
-    fields = _fields_of(kind) or {}
-    for key, value in data.items():
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.4)
-            remedy = f"did you mean {prefix}{near[0]}?" if near else None
-            raise InputError(
-                f"unknown setting {prefix}{key}",
-                file=path,
-                expected="one of " + ", ".join(sorted(fields)),
-                remedy=remedy,
-            )
-        if isinstance(value, dict) and _fields_of(fields[key]) is not None:
-            _refuse_unknown(value, fields[key], f"{prefix}{key}.", path)

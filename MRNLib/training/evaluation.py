@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit, log_expit
 from scipy.stats import rankdata
 
-from MRNLib.models.mrn import Mrn
+from MRNLib.models.system import System
 from MRNLib.training.dataset import CropDataset
 
 _BATCH = 16
@@ -26,28 +27,59 @@ def area_under_curve(diagnoses: NDArray[np.int64], scores: NDArray[np.float64]) 
 
 
 @torch.no_grad()
-def probabilities(model: Mrn, dataset: CropDataset, indices: Sequence[int]) -> NDArray[np.float64]:
-    """P(PD) of patients with their true boxes and no augmentation; the model's mode is put back."""
+def margins(
+    model: System,
+    dataset: CropDataset,
+    indices: Sequence[int],
+    *,
+    masked: Collection[str] = (),
+    mirrored: bool = False,
+) -> NDArray[np.float64]:
+    """Logit of PD minus logit of HC, with true boxes and no augmentation.
+
+    Args:
+        model: Any system; its mode is put back.
+        dataset: On the model's device.
+        indices: Positions of N patients in it.
+        masked: Regions to leave out (Table 4).
+        mirrored: Left and right exchanged, for test-time augmentation.
+
+    Returns:
+        ``[N]``.
+    """
     was_training = model.training
     model.eval()
-    device = next(model.parameters()).device
-    parts = []
-    for start in range(0, len(indices), _BATCH):
-        samples = [dataset.plain(i).to(device) for i in indices[start : start + _BATCH]]
-        logits = model([sample.stacks for sample in samples], segment=False).logits
-        parts.append(logits.float().softmax(-1)[:, 1].double().cpu())
-    model.train(was_training)
+    parts = [torch.zeros(0, dtype=torch.float64)]
+    try:
+        for start in range(0, len(indices), _BATCH):
+            chosen = [int(index) for index in indices[start : start + _BATCH]]
+            inputs = model.prepare(dataset.plain(chosen, masked=masked, mirrored=mirrored))
+            logits = model([one.stacks for one in inputs], segment=False).logits
+            assert logits is not None
+            parts.append((logits[:, 1].double() - logits[:, 0].double()).cpu())
+    finally:
+        model.train(was_training)
     return torch.cat(parts).numpy()
 
 
-def evaluate(model: Mrn, dataset: CropDataset, indices: Sequence[int]) -> dict[str, float]:
+def probabilities(
+    model: System,
+    dataset: CropDataset,
+    indices: Sequence[int],
+    *,
+    masked: Collection[str] = (),
+    mirrored: bool = False,
+) -> NDArray[np.float64]:
+    """P(PD) ``[N]``; arguments as for :func:`margins`."""
+    return expit(margins(model, dataset, indices, masked=masked, mirrored=mirrored))
+
+
+def evaluate(model: System, dataset: CropDataset, indices: Sequence[int]) -> dict[str, float]:
     """AUC, accuracy at .5 and cross-entropy of some patients of a dataset."""
-    scores = probabilities(model, dataset, indices)
+    scores = margins(model, dataset, indices)
     diagnoses = dataset.diagnoses[np.asarray(indices)]
-    clipped = np.clip(scores, 1e-7, 1 - 1e-7)
-    likelihood = np.where(diagnoses == 1, np.log(clipped), np.log(1 - clipped))
     return {
         "auc": area_under_curve(diagnoses, scores),
-        "accuracy": float(np.mean((scores >= 0.5) == diagnoses)),
-        "cross_entropy": float(-likelihood.mean()),
+        "accuracy": float(np.mean((scores >= 0) == diagnoses)),
+        "cross_entropy": float(-log_expit(np.where(diagnoses == 1, scores, -scores)).mean()),
     }

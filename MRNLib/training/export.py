@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from MRNLib.models.config import MrnConfig
-from MRNLib.models.mrn import Mrn, build, inference_state
+from MRNLib.errors import InputError
+from MRNLib.models.build import build_system
+from MRNLib.models.mrn import inference_state
+from MRNLib.models.system import System
+from MRNLib.training.checkpoint import written_or_told
+from MRNLib.training.config import parse_config
 from MRNLib.writing import replaced
 
 Precision = Literal["fp32", "fp16"]
 
 
-def inference_tensors(model: Mrn, precision: Precision = "fp32") -> dict[str, Tensor]:
+def inference_tensors(model: System, precision: Precision = "fp32") -> dict[str, Tensor]:
     """The model's tensors without the auxiliary modules, on the CPU."""
     kind = torch.float16 if precision == "fp16" else torch.float32
     return {
@@ -32,7 +37,7 @@ def inference_tensors(model: Mrn, precision: Precision = "fp32") -> dict[str, Te
 
 
 def export_fold(
-    model: Mrn,
+    model: System,
     folder: Path,
     fold: int,
     record: Mapping[str, Any],
@@ -48,16 +53,35 @@ def export_fold(
         precision: ``fp16`` halves the file; weights are widened again when read.
     """
     target = folder / f"fold_{fold}.safetensors"
-    with replaced(target) as partial:
+    with written_or_told(target), replaced(target) as partial:
         save_file(inference_tensors(model, precision), partial)
     description = {"model": dataclasses.asdict(model.config.for_inference()), **record}
-    with replaced(target.with_suffix(".json")) as partial:
+    target_json = target.with_suffix(".json")
+    with written_or_told(target_json), replaced(target_json) as partial:
         partial.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return target
 
 
-def load_exported(path: Path, config: MrnConfig) -> Mrn:
-    """The inference model of an exported fold, in evaluation mode and fp32."""
-    model = build(config.for_inference(), pretrained=False)
-    model.load_state_dict({name: one.float() for name, one in load_file(path).items()})
-    return model.eval()
+def load_exported(path: Path) -> System:
+    """The inference model of an exported fold, in evaluation mode and fp32.
+
+    Args:
+        path: ``fold_N.safetensors``; ``fold_N.json`` beside it says which system it is.
+
+    Raises:
+        InputError: Either file is missing or damaged, or they do not belong together.
+    """
+    description = path.with_suffix(".json")
+    try:
+        model = json.loads(description.read_text(encoding="utf-8"))["model"]
+        system = build_system(parse_config({"model": model}).model, pretrained=False)
+        state = {name: one.float() for name, one in load_file(path).items()}
+        system.load_state_dict(state)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"is not an exported fold ({str(error).splitlines()[0]})",
+            file=path,
+            expected="fold_N.safetensors with its fold_N.json beside it",
+            remedy="train the fold again; the same command goes on from its checkpoint",
+        ) from error
+    return system.eval()

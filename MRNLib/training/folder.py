@@ -1,4 +1,8 @@
-"""A training's folder: its metrics, its checkpoint, and whether it is the same training."""
+"""A training's folder: its metrics, its checkpoint, and whether it is the same training.
+
+A killed training leaves a whole checkpoint, metrics that may be ahead of it, and perhaps half a
+file under a temporary name; :meth:`TrainingFolder.load` puts all three right.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from MRNLib.errors import InputError
-from MRNLib.training.checkpoint import read_checkpoint, write_checkpoint
-from MRNLib.writing import replaced
+from MRNLib.training.checkpoint import read_checkpoint, write_checkpoint, written_or_told
+from MRNLib.writing import replaced, require_folder
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
@@ -46,12 +50,19 @@ class TrainingFolder:
         path: The folder; made if missing.
         identity: What makes this training this one (settings, fold, patients); JSON values. A
             checkpoint with another identity is refused.
+        writes: Whether this process writes; of several, one does.
+
+    Raises:
+        InputError: The folder cannot be made or written.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any], writes: bool = True) -> None:
         self.path = path
         self.identity = dict(identity)
-        path.mkdir(parents=True, exist_ok=True)
+        self.writes = writes
+        if writes:
+            require_folder(path)
+            path.mkdir(parents=True, exist_ok=True)
 
     @property
     def has_checkpoint(self) -> bool:
@@ -59,34 +70,56 @@ class TrainingFolder:
         return (self.path / CHECKPOINT).is_file()
 
     def save(self, tensors: Mapping[str, Tensor], position: Position) -> None:
-        """Writes the checkpoint; the old one stays until the new one is whole."""
-        state = {"position": asdict(position), **self.identity}
-        write_checkpoint(self.path / CHECKPOINT, tensors, state)
+        """Writes the checkpoint; the old one stays until the new one is whole.
 
-    def load(self) -> tuple[dict[str, Tensor], Position]:
-        """Reads the checkpoint and drops metrics of epochs after it.
+        Raises:
+            InputError: It cannot be written; the old one is as it was.
+        """
+        if self.writes:
+            state = {"position": asdict(position), **self.identity}
+            write_checkpoint(self.path / CHECKPOINT, tensors, state)
+
+    def load(self) -> tuple[dict[str, Tensor], Position] | None:
+        """Reads the checkpoint, if there is one, and drops metrics of epochs after it.
 
         Raises:
             InputError: It is damaged or another training's.
         """
+        if not self.has_checkpoint:
+            self._tidy(0)
+            return None
         tensors, state = read_checkpoint(self.path / CHECKPOINT)
         for name, value in self.identity.items():
             if state.get(name) != value:
                 raise InputError(
-                    f"holds a training with different {name}",
+                    f"holds a training with different {name}{_difference(state.get(name), value)}",
                     file=self.path / CHECKPOINT,
                     expected="the settings, patients and fold it was started with",
                     remedy="use another --out folder, or delete the checkpoint to start again",
                 )
         position = Position(**state["position"])
-        kept = [one for one in self.records() if one["epoch"] <= position.epoch]
-        with replaced(self.path / METRICS) as partial:
-            partial.write_text("".join(json.dumps(one) + "\n" for one in kept), encoding="utf-8")
+        self._tidy(position.epoch)
         return tensors, position
+
+    def _tidy(self, epochs: int) -> None:
+        """Keeps the metrics of so many epochs and removes what a kill left half written."""
+        if not self.writes:
+            return
+        for name in (CHECKPOINT, METRICS):
+            for left in self.path.glob(f".partial-*-{name}"):
+                left.unlink(missing_ok=True)
+        kept = [one for one in self.records() if one["epoch"] <= epochs]
+        if (self.path / METRICS).is_file():
+            with written_or_told(self.path / METRICS), replaced(self.path / METRICS) as partial:
+                lines = "".join(json.dumps(one) + "\n" for one in kept)
+                partial.write_text(lines, encoding="utf-8")
 
     def record(self, values: Mapping[str, Any]) -> None:
         """Adds one epoch's line to the metrics."""
-        with (self.path / METRICS).open("a", encoding="utf-8") as stream:
+        if not self.writes:
+            return
+        path = self.path / METRICS
+        with written_or_told(path), path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(values) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
@@ -94,5 +127,20 @@ class TrainingFolder:
         path = self.path / METRICS
         if not path.is_file():
             return []
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        found = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+
+def _difference(stored: Any, wanted: Any, name: str = "") -> str:
+    """Names the first setting that differs, where there are names."""
+    if not isinstance(stored, dict) or not isinstance(wanted, dict):
+        return f" ({name}: {stored!r} there, {wanted!r} here)" if name else ""
+    for key in {**stored, **wanted}:
+        if stored.get(key) != wanted.get(key):
+            return _difference(stored.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
+    return ""

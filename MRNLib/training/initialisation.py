@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from torch import nn
 
+from MRNLib.errors import InputError
 from MRNLib.models.mrn import Mrn
+from MRNLib.models.system import System
 
 POSITION_SCALE = 0.5
 
 
-def start_from_scratch(model: Mrn) -> None:
-    """Xavier weights in DINOv2 and the fusion blocks; positions as large as the patches' tokens."""
+def start_from_scratch(model: System) -> None:
+    """Xavier weights in DINOv2 and the fusion blocks; positions as large as the patches' tokens.
+
+    Raises:
+        InputError: The system is no MRN.
+    """
+    if not isinstance(model, Mrn):
+        raise InputError(
+            f"train.from_scratch is not for model.kind {model.config.kind}",
+            expected="model.kind mrn; the other systems start as their libraries start them",
+        )
     for module in model.res.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)

@@ -16,15 +16,21 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
+        self.reason: str | None = None
 
-    def ask(self) -> None:
+    def ask(self, reason: str | None = None) -> None:
         """Asks to stop at the next step."""
         self.asked = True
+        self.reason = reason
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(patient: bool = False) -> Iterator[StopRequest]:
     """Turns SIGINT and SIGTERM into a :class:`StopRequest`; a second signal acts as usual.
+
+    With ``patient`` it does not: torchrun passes on the Ctrl-C that its processes have already had
+    from the terminal, and the second would end them while they save. torchrun itself ends those
+    that do not stop.
 
     Outside the main thread Python allows no handlers; the request can then only be made by hand.
     """
@@ -36,7 +42,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         request.ask()
-        signal.signal(number, previous[signal.Signals(number)])
+        if not patient:
+            signal.signal(number, previous[signal.Signals(number)])
 
     for one in _SIGNALS:
         signal.signal(one, handle)

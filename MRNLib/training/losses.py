@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -28,6 +29,7 @@ def contrastive_loss(
     temperature: float = 0.1,
     form: ContrastiveForm = "eq8",
     usable: Tensor | None = None,
+    counted: Tensor | None = None,
 ) -> Tensor:
     """Multi-ROI supervised momentum contrast, paper Eq. 8.
 
@@ -48,9 +50,12 @@ def contrastive_loss(
         temperature: tau.
         form: ``eq8`` or ``supcon``.
         usable: Boolean ``[A, K]``; ``False`` removes a key from an anchor's sums (its own patient).
+        counted: How many anchors count in the whole batch (:func:`countable`), when these are a
+            part of it; a scalar.
 
     Returns:
-        Mean over the anchors that count, a scalar; 0 with a graph when none does.
+        Sum over the anchors that count over ``counted``, a scalar: their mean, when these are all;
+        0 with a graph when none does.
     """
     with torch.autocast(anchors.device.type, enabled=False):
         unit_anchors = functional.normalize(_full(anchors), dim=1)
@@ -60,17 +65,22 @@ def contrastive_loss(
         allowed = torch.ones_like(same) if usable is None else usable
         positive, negative = same & allowed, ~same & allowed
         counts = positive.any(1) & negative.any(1)
-        if not bool(counts.any()):
-            return anchors.sum() * 0.0
-        similarity, positive, negative = similarity[counts], positive[counts], negative[counts]
-        if form == "eq8":
-            rival = _logsumexp(similarity, negative)[:, None]
-            per_key = functional.softplus(rival - similarity)
-        else:
-            rival = _logsumexp(similarity, positive | negative)[:, None]
-            per_key = rival - similarity
-        per_anchor = per_key.masked_fill(~positive, 0.0).sum(1) / positive.sum(1)
-        return per_anchor.mean()
+        rivals = negative if form == "eq8" else positive | negative
+        # Rows that do not count are computed with all keys, for finite gradients, and left out: to
+        # pick the others would make a GPU report how many there are.
+        rival = _logsumexp(similarity, rivals | ~counts[:, None])[:, None]
+        difference = rival - similarity
+        per_key = functional.softplus(difference) if form == "eq8" else difference
+        sums = torch.where(positive, per_key, 0.0).sum(1)
+        per_anchor = torch.where(counts, sums / positive.sum(1).clamp(min=1), 0.0)
+        return per_anchor.sum() / (counts.sum() if counted is None else counted).clamp(min=1)
+
+
+def countable(anchor_labels: Tensor, key_labels: Tensor, usable: Tensor | None = None) -> Tensor:
+    """How many anchors have both a positive and a negative key; arguments as above, a scalar."""
+    same = anchor_labels[:, None] == key_labels[None, :]
+    allowed = torch.ones_like(same) if usable is None else usable
+    return ((same & allowed).any(1) & (~same & allowed).any(1)).sum()
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:
@@ -83,9 +93,7 @@ def class_weights(labels: Tensor, classes: int) -> Tensor:
     Returns:
         ``[classes]`` float32 in [0, 1].
     """
-    counted = labels[labels != IGNORED_LABEL]
-    share = torch.bincount(counted.reshape(-1), minlength=classes).float()
-    return 1.0 - share / max(int(counted.numel()), 1)
+    return _class_weights(_class_counts(labels.reshape(-1), [labels.numel()], classes))[0]
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -101,22 +109,67 @@ def segmentation_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         Scalar; 0 with a graph when every pixel is ignored.
     """
-    with torch.autocast(logits.device.type, enabled=False):
-        weights = class_weights(labels, logits.shape[1]).to(logits.device)
+    return segmentation_sum([logits], [labels])
+
+
+def segmentation_sum(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
+    """Sum of :func:`segmentation_loss` over ROI volumes of any sizes.
+
+    Volumes with equally many classes are taken together: a batch has dozens of them, and each on
+    its own is a dozen small operations.
+    """
+    kinds = sorted({one.shape[1] for one in logits})
+    sums = []
+    for classes in kinds:
+        chosen = [place for place, one in enumerate(logits) if one.shape[1] == classes]
+        sums.append(_sum_of_kind([logits[n] for n in chosen], [labels[n] for n in chosen]))
+    return torch.stack(sums).sum()
+
+
+def _sum_of_kind(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
+    """:func:`segmentation_sum` of volumes with equally many classes."""
+    with torch.autocast(logits[0].device.type, enabled=False):
+        classes = logits[0].shape[1]
+        sizes = [one.numel() for one in labels]
+        joined = torch.cat([_full(one).movedim(1, 0).reshape(classes, -1) for one in logits], dim=1)
+        target = torch.cat([one.reshape(-1) for one in labels])
         per_pixel = functional.cross_entropy(
-            _full(logits),
-            labels,
-            weight=weights.to(_full(logits).dtype),
-            reduction="none",
-            ignore_index=IGNORED_LABEL,
-        )
-        return per_pixel.sum() / (labels != IGNORED_LABEL).sum().clamp(min=1)
+            joined[None], target[None], reduction="none", ignore_index=IGNORED_LABEL
+        )[0]
+        counts = _class_counts(target, sizes, classes)
+        pixels = counts.sum(1, keepdim=True).clamp(min=1)
+        # Eq. 10's weight of a class over the volume's pixels, for each volume.
+        factors = (_class_weights(counts) / pixels).to(joined.dtype).flatten()
+        volume = _volume_of(sizes, target.device)
+        return (per_pixel * factors[volume * classes + target.clamp(min=0)]).sum()
+
+
+def _class_weights(counts: Tensor) -> Tensor:
+    """:func:`class_weights` from the pixels ``[volumes, classes]`` of each class."""
+    return 1.0 - counts / counts.sum(1, keepdim=True).clamp(min=1)
+
+
+def _class_counts(target: Tensor, sizes: Sequence[int], classes: int) -> Tensor:
+    """Pixels ``[volumes, classes]`` of each class in volumes that lie one after another.
+
+    Running sums, because a GPU would count into a few bins one pixel after another.
+    """
+    found = target[None] == torch.arange(classes, device=target.device)[:, None]
+    last = torch.tensor(list(accumulate(sizes)), device=target.device) - 1
+    running = found.cumsum(1, dtype=torch.int32)[:, last]
+    return running.diff(dim=1, prepend=running.new_zeros(classes, 1)).T
+
+
+def _volume_of(sizes: Sequence[int], device: torch.device) -> Tensor:
+    """The number of the volume that each pixel belongs to."""
+    numbers = torch.arange(len(sizes), device=device)
+    repeats = torch.tensor(sizes, device=device)
+    return torch.repeat_interleave(numbers, repeats, output_size=sum(sizes))
 
 
 def mean_segmentation_loss(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
     """Mean of :func:`segmentation_loss` over ROI volumes, each weighted by its own class shares."""
-    losses = [segmentation_loss(one, target) for one, target in zip(logits, labels, strict=True)]
-    return torch.stack(losses).mean()
+    return segmentation_sum(logits, labels) / len(logits)
 
 
 def classification_loss(logits: Tensor, diagnoses: Tensor) -> Tensor:
@@ -143,14 +196,14 @@ class LossParts:
         terms = [part * weight for part, weight in weighted if part is not None]
         return torch.stack(terms).sum()
 
-    def values(self) -> dict[str, float]:
-        """The losses as numbers, for the log."""
+    def values(self) -> dict[str, Tensor]:
+        """The losses without their graphs, for the log."""
         parts = {
             "segmentation": self.segmentation,
             "contrastive": self.contrastive,
             "classification": self.classification,
         }
-        return {name: float(part.detach()) for name, part in parts.items() if part is not None}
+        return {name: part.detach() for name, part in parts.items() if part is not None}
 
 
 def linear_ramp(step: int, ramp_steps: int) -> float:

@@ -7,8 +7,9 @@ never exported.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,9 @@ class Keys:
 class MemoryBank(nn.Module):
     """One circular buffer of ``capacity`` keys for each class.
 
+    The counters stay on the CPU wherever the keys are: the host needs them for every slice, and to
+    ask a GPU for them would wait for all its work.
+
     Args:
         capacity: Keys kept for each class (paper: 1,024; Table 5 compares 128 to 1,024).
         dimension: Length of a projection.
@@ -62,22 +66,33 @@ class MemoryBank(nn.Module):
         self.register_buffer("valid", torch.zeros(classes, dtype=torch.int64))
         self.register_buffer("pointer", torch.zeros(classes, dtype=torch.int64))
 
+    def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        for name in ("valid", "pointer"):
+            setattr(self, name, getattr(self, name).cpu())
+        return self
+
     @torch.no_grad()
-    def enqueue(self, keys: Keys) -> None:
-        """Writes keys over the oldest ones; the pointer advances by what was written."""
+    def enqueue(self, keys: Keys, classes: list[int] | None = None) -> None:
+        """Writes keys over the oldest ones; the pointer advances by what was written.
+
+        Args:
+            keys: The new keys, oldest first.
+            classes: Their labels where the host knows them, so that no GPU has to be asked.
+        """
         vectors, patients = cast(Tensor, self.vectors), cast(Tensor, self.patients)
         valid, pointer = cast(Tensor, self.valid), cast(Tensor, self.pointer)
+        known = keys.labels.tolist() if classes is None else classes
         for label in range(vectors.shape[0]):
-            chosen = (keys.labels == label).nonzero().squeeze(1)[-self.capacity :]
-            count = int(chosen.numel())
-            if count == 0:
+            chosen = [place for place, one in enumerate(known) if one == label][-self.capacity :]
+            if not chosen:
                 continue
             start = int(pointer[label])
-            slots = (start + torch.arange(count, device=vectors.device)) % self.capacity
+            slots = [(start + number) % self.capacity for number in range(len(chosen))]
             vectors[label, slots] = keys.vectors[chosen].to(vectors.dtype)
             patients[label, slots] = keys.patients[chosen]
-            pointer[label] = (start + count) % self.capacity
-            valid[label] = min(int(valid[label]) + count, self.capacity)
+            pointer[label] = (start + len(chosen)) % self.capacity
+            valid[label] = min(int(valid[label]) + len(chosen), self.capacity)
 
     def keys(self) -> Keys:
         """All keys written so far; unfilled slots are left out."""

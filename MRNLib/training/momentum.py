@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MomentumTeacher:
@@ -31,6 +31,7 @@ class MomentumTeacher:
         self.updates = 0
         source = student.state_dict()
         self.network.load_state_dict({name: source[name] for name in network.state_dict()})
+        self._followed: tuple[nn.Module, list[Tensor], list[Tensor]] | None = None
 
     def momentum_at(self, update: int) -> float:
         """Momentum of the given update, counted from 1."""
@@ -41,9 +42,13 @@ class MomentumTeacher:
         """One step towards the student; call it after the optimizer's step. Buffers are copied."""
         self.updates += 1
         keep = self.momentum_at(self.updates)
-        current = dict(student.named_parameters())
-        for name, parameter in self.network.named_parameters():
-            parameter.lerp_(current[name].detach(), 1.0 - keep)
+        if self._followed is None or self._followed[0] is not student:
+            own, current = dict(self.network.named_parameters()), dict(student.named_parameters())
+            self._followed = (student, list(own.values()), [current[n].detach() for n in own])
+        # One call for all tensors: a loop over hundreds of small ones costs more than their sums.
+        torch._foreach_lerp_(*self._followed[1:], 1.0 - keep)
+        if next(self.network.buffers(), None) is None:
+            return
         buffers = dict(student.named_buffers())
         for name, buffer in self.network.named_buffers():
             buffer.copy_(buffers[name])

@@ -7,54 +7,43 @@ kept is the last epoch's student; held-out figures are reported, never used to c
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from MRNLib.errors import Cancelled, InputError
-from MRNLib.models.mrn import build
+from MRNLib.models.build import build_system
+from MRNLib.models.system import System
 from MRNLib.progress import Progress, silent
-from MRNLib.training import checkpoint as disk
+from MRNLib.training.acceleration import autocast
 from MRNLib.training.config import TrainingConfig
 from MRNLib.training.crops import PatientCrops
-from MRNLib.training.data import stratified_folds
-from MRNLib.training.dataset import (
-    CropDataset,
-    Sample,
-    balanced_batches,
-    generator_for,
-)
+from MRNLib.training.dataset import CropDataset, balanced_batches
+from MRNLib.training.distributed import ALONE, Group
 from MRNLib.training.evaluation import evaluate
 from MRNLib.training.export import export_fold
+from MRNLib.training.folddata import FoldData, Split
 from MRNLib.training.folder import Position, TrainingFolder
 from MRNLib.training.initialisation import start_from_scratch
 from MRNLib.training.interruption import StopRequest, stop_on_signals
 from MRNLib.training.losses import linear_ramp
-from MRNLib.training.objective import Objective
+from MRNLib.training.objective import Contrast
 from MRNLib.training.optimisation import set_learning_rate
-from MRNLib.training.schedule import configured_optimizer, scheduled_factor
-from MRNLib.training.variation import make_augmentation, make_variation
+from MRNLib.training.scalars import RunningSums, TensorBoard
+from MRNLib.training.schedule import scheduled_factor
+from MRNLib.training.state import restore_state, state_tensors
+from MRNLib.training.step import Stepper
 
-
-@dataclass(frozen=True)
-class FoldData:
-    """Which fold of which patients: positions in the dataset."""
-
-    fold: int
-    folds: int
-    training: np.ndarray
-    held_out: np.ndarray
+# Reading a loss waits for a GPU's queued work; on a CPU it is there already.
+GPU_READ_SECONDS = 1.0
 
 
 class Trainer:
-    """Trains one fold.
+    """Trains one fold of any system.
 
     Args:
         config: The settings.
@@ -65,9 +54,13 @@ class Trainer:
         device: Where to compute.
         progress: Called with the fraction done and a line; may raise ``Cancelled``, which saves
             first.
+        split: (training, held-out) positions in ``patients`` instead of the fold's own; nobody
+            need be held out.
+        group: The processes that train together.
 
     Raises:
-        InputError: The folder holds a training with other settings, or a class is too small.
+        InputError: The folder holds a training with other settings, a class is too small, or the
+            settings leave nothing to learn.
     """
 
     def __init__(
@@ -78,34 +71,36 @@ class Trainer:
         *,
         fold: int = 0,
         folds: int = 5,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         progress: Progress = silent,
+        split: Split | None = None,
+        group: Group = ALONE,
     ) -> None:
         self.config = config
         self.progress = progress
+        self.group = group
         self.device = torch.device(device)
-        self.split = FoldData(
-            fold, folds, *stratified_folds(patients, folds, config.train.seed)[fold]
-        )
+        self.split = FoldData.of(patients, fold, folds, config.train.seed, split)
+        group.check_batch(config.train.batch_size)
+        identity = {"settings": config.identity(), **self.split.identity()}
+        self.folder = TrainingFolder(folder, identity, writes=group.leads)
+        self.model = self._build()
         self.dataset = CropDataset(
             patients,
             config.model.preprocess,
-            make_augmentation(config.augment),
-            make_variation(config.data),
+            self.model.regions,
+            config.augment,
+            config.data,
+            self.device,
         )
-        torch.manual_seed(config.train.seed * 1000 + fold)
-        self.model = build(config.model)
-        if config.train.from_scratch:
-            start_from_scratch(self.model)
-        self.model.to(self.device)
-        self.objective = Objective(self.model, config.loss, config.teacher).to(self.device)
-        self.objective.teacher.network.to(self.device)
-        self.optimizer = configured_optimizer(self.model, config.train)
+        self.stepper = Stepper(config, self.model, self.dataset, fold, group)
         self.position = Position()
-        self.folder = TrainingFolder(folder, self._identity())
         self._saved_at = self._started_at = time.monotonic()
-        if self.folder.has_checkpoint:
-            self._resume()
+        self._line, self._read_at = "", -math.inf
+        if (stored := self.folder.load()) is not None:
+            tensors, self.position = stored
+            restore_state(self.stepper, tensors, self.position.teacher_updates)
+        self._sums = RunningSums(self.position.sums, self.device)
 
     @property
     def epochs(self) -> int:
@@ -117,27 +112,41 @@ class Trainer:
 
         Raises:
             Cancelled: A signal or the progress callback asked to stop; the state is saved.
+            InputError: The loss is no number any more, or a file cannot be written; the last
+                checkpoint is whole.
         """
-        with stop_on_signals() as stop:
+        several = self.group.size > 1
+        board = TensorBoard(
+            self.folder.path / "tensorboard",
+            wanted=self.config.train.tensorboard and self.group.leads,
+            first=self.position.epoch,
+        )
+        with stop_on_signals(patient=several) as stop, board:
             while self.position.epoch < self.epochs:
                 try:
-                    self._run_epoch(stop)
+                    record = self._run_epoch(stop)
                 except Cancelled:
                     self.save()
                     raise
-        last = self.folder.records()[-1:] or [{}]
-        record = {
-            "fold": self.split.fold,
-            "folds": self.split.folds,
-            "trained_on": self.config.trained_on,
-            "settings": self.config.as_json(),
-            "patients": self._identifiers(self.split.training),
-            "held_out_patients": self._identifiers(self.split.held_out),
-            "last_epoch": last[0],
-        }
-        return export_fold(self.model, self.folder.path, self.split.fold, record)
+                board.record(record)
+        return self._export()
 
-    def _run_epoch(self, stop: StopRequest) -> None:
+    def _build(self) -> System:
+        """The student, the same in every process; a checkpoint brings its own weights."""
+        config, train = self.config, self.config.train
+        torch.manual_seed(train.seed * 1000 + self.split.fold)
+        model = build_system(config.model, pretrained=not self.folder.has_checkpoint)
+        if train.from_scratch:
+            start_from_scratch(model)
+        segments = config.loss.segmentation > 0 and getattr(model, "dpt", None) is not None
+        if train.phase1_epochs and not segments and not Contrast.wanted(model, config.loss):
+            raise InputError(
+                "phase 1 has nothing to learn: no segmentation and no contrastive loss",
+                remedy="set train.phase1_epochs=0",
+            )
+        return model.to(self.device)
+
+    def _run_epoch(self, stop: StopRequest) -> dict[str, Any]:
         position, train = self.position, self.config.train
         classify = position.epoch >= train.phase1_epochs
         batches = balanced_batches(
@@ -148,117 +157,95 @@ class Trainer:
         )
         self.model.train()
         while position.step < len(batches):
+            factor = scheduled_factor(train, position.epoch, position.step, len(batches))
+            set_learning_rate(self.stepper.optimizer, factor)
+            ramp = linear_ramp(position.updates, round(self.config.loss.ramp_epochs * len(batches)))
             chosen = self.split.training[batches[position.step]]
-            values = self._step(chosen, len(batches), classify)
-            for name, value in values.items():
-                position.sums[name] = position.sums.get(name, 0.0) + value
+            values = self.stepper.step(chosen, position.updates, ramp=ramp, classify=classify)
+            self._sums.add(values)
             position.step += 1
-            done = (position.epoch + position.step / len(batches)) / max(self.epochs, 1)
-            self.progress(min(done, 1.0), self._line(values))
-            if stop.asked:
-                raise Cancelled("asked to stop; the training is saved")
+            position.updates += 1
+            self._report(len(batches), stop)
             if time.monotonic() - self._saved_at > train.checkpoint_minutes * 60:
                 self.save()
-        self._finish_epoch(len(batches), classify)
+        return self._finish_epoch(len(batches), classify)
 
-    def _step(self, chosen: np.ndarray, steps: int, classify: bool) -> dict[str, float]:
-        samples, teacher_samples = self._batch(chosen)
-        set_learning_rate(
-            self.optimizer,
-            scheduled_factor(self.config.train, self.position.epoch, self.position.step, steps),
-        )
-        ramp = linear_ramp(self.position.updates, round(self.config.loss.ramp_epochs * steps))
-        with self._precision():
-            parts, keys = self.objective.losses(samples, teacher_samples, classify)
-        loss = parts.total(self.config.loss.segmentation, self.config.loss.contrastive * ramp)
-        if not bool(torch.isfinite(loss)):
+    def _report(self, steps: int, stop: StopRequest) -> None:
+        """Says where the training stands, and stops if anybody anywhere asked for it."""
+        now, position = time.monotonic(), self.position
+        wait = GPU_READ_SECONDS if self.device.type == "cuda" else 0.0
+        if self.group.leads and now - self._read_at >= wait:
+            means = {name: one / position.step for name, one in self._read_sums().items()}
+            losses = " ".join(f"{name[:3]} {value:.3f}" for name, value in means.items())
+            self._line = f"fold {self.split.fold} epoch {position.epoch + 1}/{self.epochs} {losses}"
+            self._read_at = now
+        done = (position.epoch + position.step / steps) / self.epochs
+        try:
+            self.progress(min(done, 1.0), self._line)
+        except Cancelled as cancelled:
+            stop.ask(str(cancelled))
+        if self.group.any(stop.asked):
+            raise Cancelled(stop.reason or "asked to stop; the training is saved")
+
+    def _read_sums(self) -> dict[str, float]:
+        sums = self._sums.read()
+        wrong = next((name for name, one in sums.items() if not math.isfinite(one)), None)
+        if wrong is not None:
+            what = "gradient" if wrong == "gradient_norm" else "loss"
             raise InputError(
-                f"the loss became {float(loss.detach())} in epoch {self.position.epoch + 1}",
+                f"the {what} became {sums[wrong]} in epoch {self.position.epoch + 1}",
                 file=self.folder.path,
                 remedy="lower train.lr_backbone and train.lr_heads, or raise loss.temperature",
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip)
-        self.optimizer.step()
-        self.objective.teacher.update(self.model)
-        self.objective.bank.enqueue(keys)
-        self.position.updates += 1
-        return {"total": float(loss.detach()), **parts.values(), "gradient_norm": float(norm)}
+        return sums
 
-    def _batch(self, chosen: np.ndarray) -> tuple[list[Sample], list[Sample]]:
-        seed, updates = self.config.train.seed, self.position.updates
-
-        def view(number: int) -> list[Sample]:
-            return [
-                self.dataset.varied(
-                    int(index), generator_for(seed, updates, place, number, self.split.fold)
-                ).to(self.device)
-                for place, index in enumerate(chosen)
-            ]
-
-        samples = view(0)
-        return samples, view(1) if self.config.teacher.own_view else samples
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        enabled = self.config.train.precision == "bf16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
-
-    def _finish_epoch(self, steps: int, classify: bool) -> None:
+    def _finish_epoch(self, steps: int, classify: bool) -> dict[str, Any]:
         position, every = self.position, self.config.train.validate_every
         record: dict[str, Any] = {
             "epoch": position.epoch + 1,
             "phase": 2 if classify else 1,
             "updates": position.updates,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "losses": {name: value / steps for name, value in sorted(position.sums.items())},
+            "learning_rate": self.stepper.optimizer.param_groups[0]["lr"],
+            "losses": {name: one / steps for name, one in sorted(self._read_sums().items())},
         }
         last = position.epoch + 1 == self.epochs
-        if classify and ((position.epoch + 1) % every == 0 or last):
-            record["held_out"] = evaluate(self.model, self.dataset, self.split.held_out.tolist())
+        looks = classify and ((position.epoch + 1) % every == 0 or last)
+        if looks and len(self.split.held_out) and self.group.leads:
+            with autocast(self.device, self.stepper.precision):
+                held_out = self.split.held_out.tolist()
+                record["held_out"] = evaluate(self.model, self.dataset, held_out)
         now = time.monotonic()
         record["seconds"] = round(position.seconds + now - self._started_at, 1)
         self.folder.record(record)
         position.epoch, position.step, position.sums = position.epoch + 1, 0, {}
+        self._sums = RunningSums({}, self.device)
         if last or now - self._saved_at > self.config.train.checkpoint_minutes * 60:
             self.save()
-
-    def _line(self, values: dict[str, float]) -> str:
-        losses = " ".join(f"{name[:3]} {value:.3f}" for name, value in values.items())
-        return f"fold {self.split.fold} epoch {self.position.epoch + 1}/{self.epochs} {losses}"
+        return record
 
     def save(self) -> None:
         """Writes the checkpoint; the old one stays until the new one is whole."""
         now = time.monotonic()
+        self.position.sums = self._read_sums()
         self.position.seconds += now - self._started_at
         self._started_at = self._saved_at = now
-        self.position.teacher_updates = self.objective.teacher.updates
-        self.folder.save(self._tensors(), self.position)
+        if self.stepper.contrast is not None:
+            self.position.teacher_updates = self.stepper.contrast.teacher.updates
+        if self.group.leads:
+            self.folder.save(state_tensors(self.stepper), self.position)
 
-    def _identity(self) -> dict[str, Any]:
-        return {
+    def _export(self) -> Path:
+        last = self.folder.records()[-1:] or [{}]
+        record = {
+            "fold": self.split.fold,
+            "folds": self.split.folds,
+            "trained_on": self.config.trained_on,
             "settings": self.config.as_json(),
-            "fold": [self.split.fold, self.split.folds],
-            "patients": self._identifiers(range(len(self.dataset))),
+            "precision": self.stepper.precision,
+            "patients": self.split.trained_names,
+            "held_out_patients": self.split.held_out_names,
+            "last_epoch": last[0],
         }
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return {
-            **disk.prefixed("student", self.model.state_dict()),
-            **disk.prefixed("teacher", self.objective.teacher.network.state_dict()),
-            **disk.prefixed("bank", self.objective.bank.state_dict()),
-            **disk.prefixed("optimizer", disk.optimizer_tensors(self.optimizer, self.model)),
-            **disk.prefixed("random", disk.random_tensors()),
-        }
-
-    def _resume(self) -> None:
-        tensors, self.position = self.folder.load()
-        self.model.load_state_dict(disk.below("student", tensors))
-        self.objective.teacher.network.load_state_dict(disk.below("teacher", tensors))
-        self.objective.bank.load_state_dict(disk.below("bank", tensors))
-        disk.restore_optimizer(self.optimizer, self.model, disk.below("optimizer", tensors))
-        disk.restore_random(disk.below("random", tensors))
-        self.objective.teacher.updates = self.position.teacher_updates
-
-    def _identifiers(self, indices: Any) -> list[str]:
-        return [self.dataset.patients[int(index)].identifier for index in indices]
+        if not self.group.leads:
+            return self.folder.path / f"fold_{self.split.fold}.safetensors"
+        return export_fold(self.model, self.folder.path, self.split.fold, record)

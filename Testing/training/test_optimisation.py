@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 import pytest
 import torch
 
 from MRNLib.models.mrn import build
-from MRNLib.training.objective import Objective, teacher_network
+from MRNLib.training.objective import Contrast, StudentLosses, teacher_network
 from MRNLib.training.optimisation import (
     GroupRates,
     is_decayed,
@@ -86,16 +87,23 @@ def test_teacher_has_no_segmentation_head(model):
     assert not [name for name in network.state_dict() if name.startswith("dpt.")]
 
 
-def test_objective_does_not_own_the_student(model, config):
-    objective = Objective(model, config.loss, config.teacher)
-    assert [name for name, _ in objective.named_children()] == ["bank"]
-    assert not list(objective.parameters())
-    before = {name: one.clone() for name, one in objective.teacher.network.state_dict().items()}
+def test_teacher_and_student_share_no_weights(model, config):
+    contrast = Contrast(model, config.loss, config.teacher, torch.device("cpu"))
+    losses = StudentLosses(model, config.loss)
+    assert [name for name, _ in losses.named_children()] == ["student"]
+    before = {name: one.clone() for name, one in contrast.teacher.network.state_dict().items()}
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)
-    after = objective.teacher.network.state_dict()
+    after = contrast.teacher.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_without_a_contrastive_loss_there_is_no_teacher(model, config):
+    assert Contrast.wanted(model, config.loss)
+    assert not Contrast.wanted(model, config.loss.model_copy(update={"contrastive": 0.0}))
+    without = dataclasses.replace(config.model, projector=False)
+    assert not Contrast.wanted(build(without), config.loss)
 
 
 def test_each_phase_has_its_own_course_unless_told_otherwise(config):

@@ -18,6 +18,7 @@ from MRNLib.training.config import TrainingConfig, parse_config
 from MRNLib.training.evaluation import area_under_curve, evaluate, probabilities
 from MRNLib.training.export import export_fold, load_exported
 from MRNLib.training.folder import CHECKPOINT, METRICS
+from MRNLib.training.state import state_tensors
 from MRNLib.training.trainer import Trainer
 
 
@@ -47,7 +48,7 @@ def stop_after(steps: int) -> Callable[[float, str], None]:
 
 
 def everything(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return dict(trainer._tensors())
+    return state_tensors(trainer.stepper)
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +126,18 @@ def test_checkpoints_come_at_an_interval(patients, tmp_path, monkeypatch):
 
 
 def test_it_learns_an_easy_cohort(patients, tmp_path):
-    rates = {"lr_backbone": 5e-3, "lr_heads": 5e-3}
-    config = changed(train={"phase1_epochs": 3, "phase2_epochs": 7, "batch_size": 4, **rates})
+    rates = {"lr_backbone": 5e-3, "lr_heads": 5e-3, "seed": 3}
+    config = changed(train={"phase1_epochs": 3, "phase2_epochs": 27, "batch_size": 4, **rates})
     trainer = make(config, patients, tmp_path)
     trainer.run()
     lines = (tmp_path / METRICS).read_text(encoding="utf-8").splitlines()
     losses = [json.loads(line)["losses"] for line in lines]
-    assert losses[-1]["segmentation"] < 0.98 * losses[0]["segmentation"]
-    assert losses[-1]["classification"] < 0.7 * losses[3]["classification"]
+
+    def mean(part: list[dict[str, float]], name: str) -> float:
+        return sum(one[name] for one in part) / len(part)
+
+    assert mean(losses[-5:], "segmentation") < 0.9 * mean(losses[:5], "segmentation")
+    assert losses[-1]["classification"] < 0.5 * losses[3]["classification"]
     assert "classification" not in losses[0]
     report = evaluate(trainer.model, trainer.dataset, range(8))
     assert report["auc"] == 1.0
@@ -146,7 +151,7 @@ def test_export_is_the_inference_part(finished):
     assert record["model"]["dpt"] is None
     assert len(record["patients"]) == 6
     assert not set(record["patients"]) & set(record["held_out_patients"])
-    again = load_exported(path, finished.config.model)
+    again = load_exported(path)
     indices = range(len(finished.dataset))
     before = probabilities(finished.model, finished.dataset, indices)
     assert (before == probabilities(again, finished.dataset, indices)).all()
@@ -156,7 +161,7 @@ def test_half_precision_export(finished, tmp_path):
     path = export_fold(finished.model, tmp_path, 1, {}, precision="fp16")
     full = finished.folder.path / "fold_1.safetensors"
     assert path.stat().st_size < 0.6 * full.stat().st_size
-    again = load_exported(path, finished.config.model)
+    again = load_exported(path)
     before = probabilities(finished.model, finished.dataset, [0, 1])
     assert probabilities(again, finished.dataset, [0, 1]) == pytest.approx(before, abs=1e-2)
 
