@@ -1,0 +1,143 @@
+"""The patients of an experiment: crops to train on and crops to evaluate on, in one folder.
+
+``DIR/train`` and ``DIR/evaluation`` are written by ``Training/prepare_crops.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from MRNLib.errors import InputError
+from MRNLib.training.crops import NO_SEED, PatientCrops
+from MRNLib.training.data import load_folder
+
+TRAIN, EVALUATION = "train", "evaluation"
+FEWEST = 2  # of each class in the evaluation: DeLong's variance needs two
+HOW = "write them with prepare_crops.py --out DIR/train and --out DIR/evaluation"
+
+
+@dataclass(frozen=True)
+class Group:
+    """One folder of crops.
+
+    Attributes:
+        fingerprint: SHA-256 of all contents; the same patients cut again give the same.
+        identifiers: In name order.
+        diagnoses: 0 HC, 1 PD.
+        phantoms: How many are digital patients.
+        seeded: Whether all are digital patients whose truth their seed gives back.
+    """
+
+    fingerprint: str
+    identifiers: tuple[str, ...]
+    diagnoses: tuple[int, ...]
+    phantoms: int
+    seeded: bool
+
+
+@dataclass(frozen=True)
+class ExperimentData:
+    """Both folders, checked.
+
+    Attributes:
+        folder: Absolute path of the folder that holds both.
+        train: Patients to train on.
+        evaluation: Patients that no training sees.
+    """
+
+    folder: Path
+    train: Group
+    evaluation: Group
+
+    @property
+    def trained_on(self) -> Literal["phantom", "human"]:
+        """What all these patients are."""
+        return "phantom" if self.train.phantoms else "human"
+
+    @property
+    def oracles(self) -> bool:
+        """Whether the truth behind the evaluation patients is known."""
+        return self.evaluation.seeded
+
+    def fingerprints(self) -> dict[str, str]:
+        """What a result on these patients is marked with."""
+        return {TRAIN: self.train.fingerprint, EVALUATION: self.evaluation.fingerprint}
+
+
+def open_data(folder: Path) -> ExperimentData:
+    """Looks at both folders without reading the images.
+
+    Raises:
+        InputError: One is missing or empty, patients are in both, digital and real patients are
+            mixed, or a class is missing.
+    """
+    data = ExperimentData(folder.absolute(), _group(folder / TRAIN), _group(folder / EVALUATION))
+    if both := sorted(set(data.train.identifiers) & set(data.evaluation.identifiers)):
+        raise InputError(
+            f"{len(both)} patients are in train and in evaluation, {both[0]} for one",
+            file=folder,
+            expected="patients to evaluate on that no training sees",
+        )
+    for name, group in ((TRAIN, data.train), (EVALUATION, data.evaluation)):
+        if group.phantoms not in (0, len(group.identifiers)) or bool(group.phantoms) != bool(
+            data.train.phantoms
+        ):
+            raise InputError(
+                "digital and real patients are mixed",
+                file=folder / name,
+                expected="one kind in both folders: a figure must say what it was measured on",
+            )
+    counts = np.bincount(data.evaluation.diagnoses, minlength=2)
+    if counts.min() < FEWEST:
+        raise InputError(
+            f"{counts[0]} HC and {counts[1]} PD are too few to evaluate on",
+            file=folder / EVALUATION,
+            expected=f"{FEWEST} or more of each",
+        )
+    return data
+
+
+def _group(folder: Path) -> Group:
+    paths = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
+    if not paths:
+        raise InputError("no crops found", file=folder, expected="one .npz a patient", remedy=HOW)
+    digest = hashlib.sha256()
+    identifiers, diagnoses, phantoms, seeded = [], [], 0, True
+    for path in paths:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = [(one.filename, one.CRC, one.file_size) for one in archive.infolist()]
+            with np.load(path, allow_pickle=False) as stored:
+                identifiers.append(str(stored["identifier"]))
+                diagnoses.append(int(stored["diagnosis"]))
+                phantom, seed = bool(stored["phantom"]), int(stored["seed"])
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                "this is not a crop file", file=path, remedy=f"delete it and {HOW}"
+            ) from error
+        digest.update(repr((path.name, sorted(members))).encode())
+        phantoms += phantom
+        seeded &= phantom and seed != NO_SEED
+    return Group(digest.hexdigest(), tuple(identifiers), tuple(diagnoses), phantoms, seeded)
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, fingerprint: str) -> tuple[PatientCrops, ...]:
+    return tuple(load_folder(folder))
+
+
+def patients_of(data: ExperimentData, part: str) -> tuple[PatientCrops, ...]:
+    """The crops of ``train`` or ``evaluation``; a process reads them once for all its cells.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    group = data.train if part == TRAIN else data.evaluation
+    return _loaded(data.folder / part, group.fingerprint)
