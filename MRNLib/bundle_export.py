@@ -18,6 +18,7 @@ from MRNLib.manifest import (
     Manifest,
     SegmenterEntry,
     StoredFile,
+    TrainingFacts,
     encoder_file,
     head_file,
 )
@@ -71,12 +72,7 @@ def write_bundle(
     """
     from safetensors.torch import save
 
-    if destination.exists() and not (destination / "manifest.json").is_file():
-        raise InputError(
-            "The destination exists and is not a bundle.",
-            file=destination,
-            remedy="name a folder that does not exist yet",
-        )
+    require_destination(destination)
     with replaced_folder(destination) as folder:
         (folder / "mrn").mkdir()
         for fold, state in parts.folds.items():
@@ -112,13 +108,36 @@ def write_bundle(
     return open_bundle(destination)
 
 
+def require_destination(destination: Path) -> None:
+    """Refuses a folder that holds something else, which writing a bundle would delete.
+
+    Raises:
+        InputError: It does.
+    """
+    if destination.exists() and not (destination / "manifest.json").is_file():
+        raise InputError(
+            "The destination exists and is not a bundle.",
+            file=destination,
+            remedy="name a folder that does not exist yet",
+        )
+
+
+def move_bundle(bundle: Bundle, destination: Path) -> Bundle:
+    """Puts a finished bundle in the place of another one, or where none was."""
+    require_destination(destination)
+    with replaced_folder(destination) as folder:
+        shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
+    return open_bundle(destination)
+
+
 def update_bundle(
     bundle: Bundle,
     *,
     calibration: CalibrationSettings | None = None,
+    training: TrainingFacts | None = None,
     card: str | None = None,
 ) -> Bundle:
-    """Sets a bundle's calibration or card and writes its manifest anew."""
+    """Sets a bundle's calibration, training facts or card and writes its manifest anew."""
     manifest = bundle.manifest
     if card is not None:
         with replaced(bundle.folder / CARD) as partial:
@@ -127,6 +146,8 @@ def update_bundle(
         manifest = manifest.model_copy(update={"files": {**manifest.files, CARD: stored}})
     if calibration is not None:
         manifest = manifest.model_copy(update={"calibration": calibration})
+    if training is not None:
+        manifest = manifest.model_copy(update={"training": training})
     _write_manifest(bundle.folder, manifest)
     return open_bundle(bundle.folder)
 

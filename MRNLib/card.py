@@ -12,9 +12,9 @@ from MRNLib.anatomy import NOT_ATYPICAL, NOTICE, NUCLEI, SIDES
 from MRNLib.bundle import Bundle
 from MRNLib.evaluation import fold_mean
 from MRNLib.manifest import Manifest
+from MRNLib.markdown import INTERVALS, Figure, figure_table, figure_text, table
 from MRNLib.metrics import classification_metrics, with_interval
 
-Figure = tuple[float, float, float]
 Record = dict[str, Any]
 
 
@@ -100,11 +100,40 @@ def dice_rows(records: Sequence[Record]) -> dict[str, Figure]:
 
 
 def card(bundle: Bundle, records: Sequence[Record], command: str, draws: int = 1000) -> str:
-    """The model card, Markdown."""
-    manifest = bundle.manifest
+    """The model card with the figures on held-out phantoms, Markdown."""
     rows = classification_rows(bundle, records, draws)
-    names = list(next(iter(rows.values())))
     lines = [
+        *_head(bundle.manifest),
+        f"## Classification on {len(records)} held-out phantoms",
+        "",
+        INTERVALS,
+        "",
+        *figure_table(rows, list(next(iter(rows.values())))),
+    ]
+    outlined = sum("dice" in record for record in records)
+    if outlined:
+        overlap = dice_rows(records)
+        mean = np.mean([value for value, _, _ in overlap.values()])
+        cells = [[key, figure_text(figure)] for key, figure in overlap.items()]
+        lines += [
+            "",
+            f"## Segmentation on {outlined} of them",
+            "",
+            *table(["nucleus", "Dice"], [*cells, ["mean", f"{mean:.3f}"]]),
+        ]
+    lines += ["", *_training(bundle.manifest), f"Made by `{command}`.", ""]
+    return "\n".join(lines)
+
+
+def export_card(bundle: Bundle, command: str) -> str:
+    """The card of a bundle that was not evaluated beyond its own training, Markdown."""
+    lines = [*_head(bundle.manifest), *_training(bundle.manifest), f"Made by `{command}`.", ""]
+    return "\n".join(lines)
+
+
+def _head(manifest: Manifest) -> list[str]:
+    """What the bundle is."""
+    return [
         f"# {manifest.name} {manifest.version}",
         "",
         f"**{NOTICE}** {NOT_ATYPICAL}",
@@ -122,32 +151,39 @@ def card(bundle: Bundle, records: Sequence[Record], command: str, draws: int = 1
         f"{manifest.calibration.source}.",
         "- A probability here assumes that half of all patients have Parkinson's disease.",
         "",
-        f"## Classification on {len(records)} held-out phantoms",
-        "",
-        "95 % bootstrap intervals over patients in brackets; accuracy, F1, sensitivity and "
-        "specificity at .5.",
-        "",
-        "| | " + " | ".join(_title(name) for name in names) + " |",
-        "|---" * (len(names) + 1) + "|",
     ]
-    for system, figures in rows.items():
-        cells = [_text(figures[name]) if name in figures else "" for name in names]
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    outlined = sum("dice" in record for record in records)
-    if outlined:
-        lines += [
-            "",
-            f"## Segmentation on {outlined} of them",
-            "",
-            "| nucleus | Dice |",
-            "|---|---|",
-        ]
-        overlap = dice_rows(records)
-        lines += [f"| {key} | {_text(figure)} |" for key, figure in overlap.items()]
-        mean = np.mean([value for value, _, _ in overlap.values()])
-        lines.append(f"| mean | {mean:.3f} |")
-    lines += ["", f"Made by `{command}`.", ""]
-    return "\n".join(lines)
+
+
+def _training(manifest: Manifest) -> list[str]:
+    """How it was trained, and its figures on patients that its folds had not seen."""
+    facts = manifest.training
+    if facts is None:
+        return []
+    of = ", train and validation merged" if facts.merged else ""
+    whom = (
+        f"the {facts.measured} patients by the fold that was not trained on them"
+        if facts.source == "out of fold"
+        else f"{facts.measured} validation patients, all folds averaged"
+    )
+    fitted = (
+        "One fold's word on each patient: the bundle, which averages all folds, is not measured "
+        "by it. "
+        if facts.source == "out of fold"
+        else ""
+    )
+    return [
+        "## Training",
+        "",
+        f"- {facts.patients} patients ({facts.hc} HC, {facts.pd} PD){of}, dealt to {facts.split} "
+        f"folds with seed {facts.seed}; {len(manifest.folds)} of them are in this bundle.",
+        f"- Below: {whom}, with boxes from the masks of the training data. {fitted}The temperature "
+        "was fitted on the same patients, which flatters Brier score and ECE a little.",
+        "",
+        INTERVALS,
+        "",
+        *figure_table({whom: facts.figures}, list(facts.figures)),
+        "",
+    ]
 
 
 def _size(manifest: Manifest) -> str:
@@ -157,12 +193,3 @@ def _size(manifest: Manifest) -> str:
         f"width {model.backbone.embed_dim}, {model.ffa_blocks} FFA and {model.sfa_blocks} SFA "
         f"blocks, ROIs at {model.preprocess.roi_size} pixels"
     )
-
-
-def _title(name: str) -> str:
-    return name.upper() if name in ("auc", "f1", "ece") else name.capitalize()
-
-
-def _text(figure: Figure) -> str:
-    value, low, high = figure
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -56,6 +56,33 @@ class SegmenterEntry(_Strict):
     channels: tuple[Literal["QSM", "NM", "T1"], ...]
 
 
+class TrainingFacts(_Strict):
+    """On whom the folds were trained, and what they are worth on patients they had not seen.
+
+    Attributes:
+        patients: Different patients that the folds were made of.
+        hc: How many of them have no disease.
+        pd: How many have Parkinson's disease.
+        merged: Whether the validation set is among them.
+        split: Folds they were dealt to; a bundle may hold fewer.
+        seed: Of that split.
+        source: Whose votes the figures and the temperature come from: ``out of fold``, one fold's
+            on each patient that it held out; ``validation``, all folds' on other patients.
+        measured: Patients behind the figures.
+        figures: Value and 95 % interval of each measure, calibrated.
+    """
+
+    patients: int = Field(gt=0)
+    hc: int = Field(ge=0)
+    pd: int = Field(ge=0)
+    merged: bool
+    split: int = Field(gt=0)
+    seed: int
+    source: Literal["out of fold", "validation"]
+    measured: int = Field(gt=0)
+    figures: dict[str, tuple[float, float, float]]
+
+
 class Manifest(_Strict):
     """``manifest.json``."""
 
@@ -71,6 +98,8 @@ class Manifest(_Strict):
     # Native crop shape [slices, height, width] that an absent ROI is given (training median).
     absent_roi_shapes: dict[str, tuple[int, int, int]]
     calibration: CalibrationSettings
+    # None in bundles of before it was recorded.
+    training: TrainingFacts | None = None
     segmenters: dict[Literal["QSM", "NM"], SegmenterEntry]
     files: dict[str, StoredFile]
 
