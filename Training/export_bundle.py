@@ -1,104 +1,86 @@
-"""Puts trained folds and segmenters together into a bundle and calibrates it on validation crops.
+"""Makes a bundle of trained folds and segmenters: calibrated, with its card.
 
-    python Training/export_bundle.py --out MRNLib/bundles/phantom-tiny \\
-        --validation runs/crops_validation \\
-        --folds runs/mrn/fold_0/fold_0.safetensors --folds runs/mrn/fold_1/fold_1.safetensors \\
-        --folds runs/mrn/fold_2/fold_2.safetensors \\
+    python Training/export_bundle.py --trained runs/mrn/final --out runs/bundles/mrn \\
         --segmenter-qsm runs/segmenters/segmenter_qsm --segmenter-nm runs/segmenters/segmenter_nm
+
+``--trained`` is the --out folder of train_folds.py. Folds from elsewhere are named one by one, with
+the crops that they were trained on:
+
+    python Training/export_bundle.py --out MRNLib/bundles/phantom-tiny --data runs/crops \\
+        --folds runs/mrn/fold_0/fold_0.safetensors --folds runs/mrn/fold_1/fold_1.safetensors \\
+        --folds runs/mrn/fold_2/fold_2.safetensors --validation runs/crops_validation \\
+        --segmenter-qsm runs/segmenters/segmenter_qsm --segmenter-nm runs/segmenters/segmenter_nm
+
+The temperature comes from --validation patients, whom no fold may have been trained on; without
+them each patient of the folds is predicted by the fold that held it out.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import numpy as np
 import typer
 
-from MRNLib.boxes import crop
-from MRNLib.bundle import Bundle
-from MRNLib.bundle_export import BundleParts, update_bundle, write_bundle
-from MRNLib.classifier import Classifier, PatientCrops
 from MRNLib.cli.run import run_script
 from MRNLib.errors import InputError
-from MRNLib.manifest import CalibrationSettings
-from MRNLib.metrics import fit_temperature
-from MRNLib.models.config import MrnConfig
-from MRNLib.parameters import Parameters
-from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
-from MRNLib.training.crops import PatientCrops as StoredCrops
-from MRNLib.training.data import load_crops
-from MRNLib.training.store import median_shapes
-
-# A probability this near .5 is called undecided.
-ABSTAIN = 0.1
-
-
-def boxed(stored: StoredCrops) -> PatientCrops:
-    """A patient's crops in the boxes from the true masks, as a diagnosis would cut them."""
-    crops = {
-        name: np.ascontiguousarray(crop(roi.image, roi.box), np.float32)
-        for name, roi in stored.rois.items()
-    }
-    return PatientCrops(crops, {name: array.shape for name, array in crops.items()})
-
-
-def calibrate(bundle: Bundle, patients: list[StoredCrops], note: str) -> CalibrationSettings:
-    """Temperature of the folds' averaged probability on patients not used for training."""
-    classifier = Classifier(bundle, Parameters())
-    margins = np.array([classifier.margins(boxed(patient)).mean(axis=1) for patient in patients])
-    labels = np.array([patient.diagnosis for patient in patients])
-    return CalibrationSettings(
-        temperature=round(fit_temperature(margins.T, labels), 4),
-        abstain_low=0.5 - ABSTAIN,
-        abstain_high=0.5 + ABSTAIN,
-        source=f"temperature fitted on {note}, boxes from true masks; "
-        f"limits .5 plus and minus {ABSTAIN}",
-    )
 
 
 def main(
-    folds: Annotated[list[Path], typer.Option(help="Exported folds, fold_N.safetensors.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
     segmenter_qsm: Annotated[Path, typer.Option(help="Imported nnU-Net of the QSM.")],
     segmenter_nm: Annotated[Path, typer.Option(help="Imported nnU-Net of the NM volume.")],
-    validation: Annotated[Path, typer.Option(help="Crops of patients not trained on.")],
-    out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
+    trained: Annotated[
+        Path | None, typer.Option(help="Folder of train_folds.py: all its folds.")
+    ] = None,
+    folds: Annotated[
+        list[Path] | None, typer.Option(help="Or exported folds, fold_N.safetensors.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Crops the folds were made of; with --trained only if they moved."),
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Crops of patients that no fold was trained on.")
+    ] = None,
     name: str = "phantom-tiny",
     bundle_version: str = "1.0.0",
-    trained_on: Annotated[str, typer.Option(help="phantom or human")] = "phantom",
-    summary: str = "Demonstration model, trained on digital patients only.",
+    summary: Annotated[str, typer.Option(help="First sentence of the card.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    draws: Annotated[int, typer.Option(min=2, help="Bootstrap draws of intervals.")] = 1000,
 ) -> None:
     """Writes and calibrates a bundle."""
-    from pydantic import TypeAdapter
-    from safetensors.torch import load_file
+    from MRNLib.bundle_folds import Naming, make_bundle
+    from MRNLib.bundle_sources import Sources
+    from MRNLib.cli.longwork import shown_progress
+    from MRNLib.training.data import load_folder
+    from MRNLib.training.folds import combined, read_fold, read_folds
+    from MRNLib.training.protocol import Protocol, read_protocol
 
-    patients = [load_crops(path) for path in sorted(validation.glob("*.npz"))]
-    if not patients:
-        raise InputError("There are no crops to calibrate on.", file=validation)
-    if trained_on not in ("phantom", "human"):
-        raise InputError(f"--trained-on {trained_on}?", expected="phantom or human")
-    origin: Literal["phantom", "human"] = "phantom" if trained_on == "phantom" else "human"
-    described = [
-        json.loads(path.with_suffix(".json").read_text("utf-8"))["model"] for path in folds
-    ]
-    if any(model != described[0] for model in described):
-        raise InputError("The folds are not of one model.", file=folds[0].parent)
-    parts = BundleParts(
-        name=name,
-        version=bundle_version,
-        trained_on=origin,
-        summary=summary,
-        model=TypeAdapter(MrnConfig).validate_python(described[0]),
-        folds={int(path.stem.removeprefix("fold_")): load_file(path) for path in folds},
-        segmenters={"QSM": segmenter_qsm, "NM": segmenter_nm},
-        margin_mm=MARGIN_MM,
-        margin_slices=MARGIN_SLICES,
-        absent_roi_shapes=median_shapes(patients),
+    if (trained is None) == (not folds):
+        raise InputError("name either --trained or --folds")
+    if trained is not None:
+        protocol = read_protocol(trained)
+        found = read_folds(trained, protocol.folds)
+    else:
+        if not data:
+            raise InputError("--folds needs the crops they were trained on: --data CROPS")
+        protocol = Protocol(tuple(map(str, data)), None, 0)
+        found = [read_fold(path) for path in folds or ()]
+    crops = [load_folder(Path(folder)) for folder in data or protocol.data]
+    unseen = validation or (Path(protocol.validation) if protocol.validation else None)
+    sources = Sources(
+        found,
+        combined(*crops),
+        load_folder(unseen) if unseen else [],
+        len(crops) > 1,
+        {"QSM": segmenter_qsm, "NM": segmenter_nm},
     )
-    bundle = write_bundle(parts, out)
-    note = f"{len(patients)} validation {'phantoms' if origin == 'phantom' else 'patients'}"
-    bundle = update_bundle(bundle, calibration=calibrate(bundle, patients, note))
+    digital = "Demonstration model, trained on digital patients only."
+    plain = digital if found[0].trained_on == "phantom" else "MRN, trained on patients."
+    naming = Naming(name, bundle_version, summary or plain, f"Training/export_bundle.py, {name}")
+    with shown_progress() as progress:
+        bundle = make_bundle(sources, naming, out, device=device, draws=draws, progress=progress)
     typer.echo(f"{bundle.identity} written to {out}")
 
 
