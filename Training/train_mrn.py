@@ -15,17 +15,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT
+from MRNLib.cli.longwork import shown_progress
 from MRNLib.cli.run import GOES_ON, exit_code
 from MRNLib.errors import Cancelled, InputError
-from MRNLib.progress import Progress, silent
-
-LINE_EVERY_SECONDS = 30.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +51,7 @@ def _train(options: argparse.Namespace) -> None:
         raise InputError(f"--fold {options.fold} of --folds {options.folds} does not exist")
     patients = load_folder(options.data, options.limit)
     device = own_device(options.device)
-    with joined(device) as group, _progress(group.leads) as progress:
+    with joined(device) as group, shown_progress(group.leads) as progress:
         trainer = Trainer(
             config,
             patients,
@@ -86,41 +81,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser
-
-
-@contextmanager
-def _progress(speaks: bool = True) -> Iterator[Progress]:
-    """A bar with the time left on a terminal; otherwise a line every half minute."""
-    if not speaks:
-        yield silent
-        return
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    text = TextColumn("{task.description}")
-    with Bar(BarColumn(), "{task.percentage:>3.1f}%", TimeRemainingColumn(), text) as bar:
-        task = bar.add_task("starting", total=1.0)
-        yield lambda done, message: bar.update(task, completed=done, description=message)
-
-
-def _lines() -> Progress:
-    first: list[tuple[float, float]] = []
-    last = [0.0]
-
-    def report(done: float, message: str) -> None:
-        now = time.monotonic()
-        first[:] = first or [(now, done)]
-        if now - last[0] < LINE_EVERY_SECONDS:
-            return
-        last[0] = now
-        gained = done - first[0][1]
-        left = f"{(now - first[0][0]) / gained * (1 - done) / 60:.0f} min left" if gained else ""
-        print(f"{time.strftime('%H:%M:%S')} {100 * done:5.1f} % {left} {message}", flush=True)
-
-    return report
 
 
 if __name__ == "__main__":
