@@ -84,4 +84,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore", FutureWarning)  # timm's, of torch
     sys.exit(main())
