@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,12 +15,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import typer
 import yaml
 from conftest import make_patient, tiny_settings
 from test_data import head
 
-from MRNLib.cli.run import run_app
 from MRNLib.training.crops import crops_from_arrays
 from MRNLib.training.data import load_crops, save_crops
 
@@ -133,17 +130,3 @@ def test_ctrl_c_ends_the_croppers_without_a_word(tmp_path):
     written = [path.name for path in crops.iterdir()]
     assert 20 <= len(written) < 300
     assert all(re.fullmatch(r"phantom_\d{7}\.npz", name) for name in written)
-
-
-def test_the_export_command_in_its_docstring_is_understood(tmp_path, monkeypatch, capfd):
-    module = script("export_bundle")
-    (command,) = re.findall(r"^    python .*?(?=\n\n|\Z)", module.__doc__, re.DOTALL | re.MULTILINE)
-    readme = (TRAINING / "README.md").read_text(encoding="utf-8")
-    arguments = shlex.split(command.replace("\\\n", " "))
-    assert arguments[:2] == ["python", "Training/export_bundle.py"]
-    assert not [word for word in arguments if word.startswith("runs/") and word not in readme]
-    monkeypatch.chdir(tmp_path)
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(module.main)
-    assert run_app(app, arguments[2:]) == 2
-    assert "no crops to calibrate on" in capfd.readouterr().err  # its first look at a folder

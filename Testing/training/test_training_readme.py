@@ -1,0 +1,67 @@
+"""The commands of Training/README.md and of the scripts' own help are ones the scripts take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+from test_scripts import TRAINING, script
+
+from MRNLib.training.config import load_config
+from MRNLib.training.search import grid
+
+README = (TRAINING / "README.md").read_text(encoding="utf-8")
+
+
+def commands(text: str, name: str) -> list[list[str]]:
+    """Arguments of all calls of a script in a text, shell loops and comments left out."""
+    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
+    return [
+        shlex.split(re.sub(r"\$fold|\$\(\(.*?\)\)", "1", line), comments=True)[2:]
+        for line in lines
+        if line.startswith(f"python Training/{name}.py ")
+    ]
+
+
+def understood(module: ModuleType, arguments: list[str]) -> dict[str, object]:
+    """What a script makes of its arguments, before it does anything."""
+    if hasattr(module, "_parser"):
+        return vars(module._parser().parse_args(arguments))
+    app = typer.Typer()
+    app.command()(module.main)
+    return typer.main.get_command(app).make_context("script", arguments).params
+
+
+@pytest.mark.parametrize("name", ["prepare_crops", "train_mrn", "train_folds", "export_bundle"])
+def test_commands_are_understood(name):
+    module = script(name)
+    assert module.__doc__ is not None
+    calls = commands(README, name) + commands(module.__doc__, name)
+    assert calls
+    for arguments in calls:
+        assert understood(module, arguments)
+
+
+def test_the_three_commands_fit_together():
+    """Each takes what the one before it writes, and the settings that are tried exist."""
+    module = script("train_folds")
+    tune, merge = (understood(module, one) for one in commands(README, "train_folds"))
+    last = commands(README, "export_bundle")[-1]
+    final = understood(script("export_bundle"), last)
+    crops = {str(understood(script("prepare_crops"), one)["out"]) for one in _crops()}
+    for options in (tune, merge):
+        assert {str(options["data"]), str(options["validation"])} <= crops
+    assert merge["config"] == Path(str(tune["out"])) / "settings.yaml"
+    assert merge["merge"]
+    assert final["trained"] == merge["out"]
+    for config in (tune["config"], Path("Training/configs/phantom-tiny.yaml")):
+        for point in grid(tune["tries"]):
+            load_config(TRAINING.parent / str(config), point)
+
+
+def _crops() -> list[list[str]]:
+    return commands(README, "prepare_crops")
