@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from MRNLib.anatomy import NOTICE
+from MRNLib.bootstrap import Bootstrap
 from MRNLib.markdown import INTERVALS, Figure, figure_table, figure_text, measure_title, table
-from MRNLib.metrics import classification_metrics, with_interval
+from MRNLib.metrics import classification_metrics
 from MRNLib.training.calibration import unseen_by
 from MRNLib.training.folds import TrainedFold
 from MRNLib.training.predictions import (
@@ -40,12 +41,8 @@ class Row:
 
 def measured(votes: Votes, draws: int, names: Sequence[str] | None = None) -> dict[str, Figure]:
     """Measures of the mean probability with 95 % bootstrap intervals, uncalibrated."""
-    metrics = classification_metrics()
-    probabilities = votes.probabilities()
-    return {
-        name: with_interval(metrics[name], votes.diagnoses, probabilities, draws=draws)
-        for name in (names or metrics)
-    }
+    bootstrap = Bootstrap(votes.diagnoses, draws=draws)
+    return bootstrap.figures(names or classification_metrics(), votes.probabilities())
 
 
 def fold_rows(

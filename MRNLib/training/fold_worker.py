@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import torch
+
 from MRNLib.errors import Cancelled, InputError, MrnError
 from MRNLib.progress import Progress, silent
 from MRNLib.training.config import TrainingConfig, parse_config
@@ -28,6 +30,10 @@ from MRNLib.training.predictions import keep_predictions
 
 # Before each answer: libraries print to standard output too.
 ANSWER = "@fold "
+OUT_OF_MEMORY = (
+    "the GPU ran out of memory; the training is as its last checkpoint left it\n"
+    "What to do: --jobs 1, --set train.micro_batch=1, or --set model.checkpoint_activations=true"
+)
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,8 @@ class Worker:
             train(task, patients, device, self._report)
         except Cancelled:
             raise
+        except torch.OutOfMemoryError:
+            self._say("failed", text=OUT_OF_MEMORY, fatal=False)
         except MrnError as error:
             # A training that went astray; the next one may do better.
             self._say("failed", text=str(error), fatal=False)
@@ -191,8 +199,6 @@ def used_device(setup: Setup) -> str:
     Raises:
         InputError: There is no GPU to use.
     """
-    import torch
-
     from MRNLib.training.distributed import own_device
 
     torch.set_num_threads(setup.threads)

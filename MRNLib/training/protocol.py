@@ -20,8 +20,10 @@ from MRNLib.errors import InputError
 from MRNLib.progress import Progress, part, silent
 from MRNLib.training.config import TrainingConfig
 from MRNLib.training.data import stratified_folds
+from MRNLib.training.distributed import own_device
 from MRNLib.training.fold_report import Row, fold_rows, write_report, write_search
 from MRNLib.training.fold_worker import Patients, Setup, Task, load_patients
+from MRNLib.training.folder import CHECKPOINT
 from MRNLib.training.folds import check_origin, read_fold, read_folds, weights_file
 from MRNLib.training.predictions import ensemble, read_predictions
 from MRNLib.training.search import Trial, best, grid, trial_folder
@@ -114,6 +116,7 @@ class FoldTraining:
         points = grid(tries) if tries else []
         for point in points:
             configured(point)  # a mistake in the last value is told before the first training
+        own_device(self.device)
         setup = Setup(self.protocol.data, self.protocol.validation, self.device, self.threads)
         patients = load_patients(setup)
         config = configured(())
@@ -127,12 +130,13 @@ class FoldTraining:
                 chosen = self._search(workforce, configured, points, patients, before)
                 say(f"chosen: {' '.join(chosen)} ({self.out / 'search' / 'search.md'})")
             config = configured(chosen)
-            self._write_settings(config, chosen)
             tasks = [
                 Task(f"fold {n}", config.as_json(), str(self.out), n, self.protocol.folds)
                 for n in range(self.protocol.folds)
             ]
             workforce.run(tasks, part(progress, share, 1.0))
+        # Only now: folds of other settings would have been refused, and keep theirs.
+        self._write_settings(config, chosen)
         return self._report(config, patients, say)
 
     def _search(
@@ -175,7 +179,8 @@ class FoldTraining:
         """The winner's training is fold 0 of the folds to come."""
         if not (self.out / "fold_0").exists():
             with replaced_folder(self.out / "fold_0") as folder:
-                shutil.copytree(trained, folder, dirs_exist_ok=True)
+                kept = shutil.ignore_patterns(CHECKPOINT, ".*")
+                shutil.copytree(trained, folder, ignore=kept, dirs_exist_ok=True)
 
     def _write_settings(self, config: TrainingConfig, chosen: Sequence[str]) -> None:
         note = "# Settings of the folds in this folder, written by Training/train_folds.py.\n"
@@ -193,7 +198,11 @@ class FoldTraining:
         folds = read_folds(self.out, self.protocol.folds)
         rows = fold_rows(folds, [one.identifier for one in patients.validation], self.draws)
         minutes = sum(one.seconds for one in folds) / 60
-        facts = {**self._facts(config, patients), "device": self.device, "minutes": minutes}
+        facts = {
+            **self._facts(config, patients),
+            "device": own_device(self.device).type,
+            "minutes": minutes,
+        }
         say(f"written: {write_report(self.out, rows, facts)}")
         return rows
 
