@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT

@@ -34,9 +34,9 @@ KILLS = 2
 
 
 def settings() -> TrainingConfig:
-    """Sixty steps, a checkpoint after most of them."""
+    """Thirty steps, a checkpoint after most of them."""
     made = tiny_settings()
-    made["train"].update(phase1_epochs=8, phase2_epochs=12, checkpoint_minutes=0.0005)
+    made["train"].update(phase1_epochs=4, phase2_epochs=6, checkpoint_minutes=0.0005)
     return parse_config(made)
 
 
@@ -85,7 +85,7 @@ def assert_same_training(folder: Path, wanted: Trainer) -> None:
     assert found.keys() == tensors.keys()
     for name, tensor in tensors.items():
         assert torch.equal(found[name], tensor), name
-    assert state["position"]["updates"] == wanted.position.updates == 60
+    assert state["position"]["updates"] == wanted.position.updates == 30
 
     def metrics(one: Path) -> list[dict[str, Any]]:
         lines = (one / METRICS).read_text(encoding="utf-8").splitlines()
