@@ -115,6 +115,20 @@ def test_a_validation_set_calibrates_the_averaged_folds(sources, bundle, cohort)
     assert votes.margins.shape == (3, 12)
 
 
+def test_the_card_of_one_calibrated_on_validation(sources, tmp_path):
+    others = [make_patient(number, number % 2) for number in range(20, 32)]
+    changed = dataclasses.replace(sources, validation=others, merged=False)
+    made = make_bundle(changed, NAMING, tmp_path / "bundle", draws=20)
+    facts = made.manifest.training
+    assert (facts.source, facts.measured, facts.merged) == ("validation", 12, False)
+    votes = bundle_votes(made, changed)
+    wanted = fit_temperature(votes.margins, votes.diagnoses)
+    assert made.manifest.calibration.temperature == pytest.approx(wanted, abs=1e-4)
+    assert "fitted on 12 validation phantoms, all folds averaged" in made.card()
+    assert "One fold's word" not in made.card()
+    assert ", train and validation merged" not in made.card()
+
+
 def test_a_patient_without_a_region_has_the_median_shape(bundle, cohort):
     rois = {name: one for name, one in cohort[0].rois.items() if name != "NM"}
     crops = boxed(dataclasses.replace(cohort[0], rois=rois), bundle.manifest.absent_roi_shapes)
