@@ -53,6 +53,7 @@ def main(
     from MRNLib.bundle_folds import Naming, make_bundle
     from MRNLib.bundle_sources import Sources
     from MRNLib.cli.longwork import shown_progress
+    from MRNLib.training.calibration import HOPELESS_TEMPERATURE
     from MRNLib.training.data import load_folder
     from MRNLib.training.folds import combined, read_fold, read_folds
     from MRNLib.training.protocol import Protocol, read_protocol
@@ -82,6 +83,13 @@ def main(
     with shown_progress() as progress:
         bundle = make_bundle(sources, naming, out, device=device, draws=draws, progress=progress)
     typer.echo(f"{bundle.identity} written to {out}")
+    calibration = bundle.manifest.calibration
+    if calibration.temperature >= HOPELESS_TEMPERATURE:
+        typer.echo(
+            f"Warning: the temperature is {calibration.temperature:.1f}: on patients that they had "
+            "not seen the folds hardly tell PD from HC, and the bundle says about .5 of everybody.",
+            err=True,
+        )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from MRNLib.training.predictions import Votes
 Source = Literal["out of fold", "validation"]
 # Fewer patients than this give a temperature by chance.
 MINIMUM_PATIENTS = 10
+# From here on every probability is close to .5: the votes told nothing (the fit ends at exp(3)).
+HOPELESS_TEMPERATURE = 15.0
 
 
 @dataclass(frozen=True)
