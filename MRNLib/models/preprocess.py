@@ -49,7 +49,8 @@ def to_unit_range(crop: Tensor, modality: str, config: IntensityConfig) -> Tenso
     Raises:
         InputError: an NM crop without a voxel above 0.
     """
-    low, high = window_limits(crop[None], torch.ones_like(crop[None], dtype=bool), modality, config)
+    inside = torch.ones_like(crop, dtype=torch.bool)
+    low, high = window_limits(crop[None], inside[None], modality, config)
     if torch.isnan(low).any():
         raise InputError(
             "The NM region holds no tissue: none of its voxels is above 0.",

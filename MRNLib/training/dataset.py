@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from MRNLib.anatomy import ROIS
@@ -34,8 +33,10 @@ from MRNLib.training.crops import PatientCrops
 from MRNLib.training.store import CropStore, StoredRegion, median_shapes
 
 # Modality of each channel of a region's images.
-MODALITIES = {definition.name: (definition.modality,) for definition in ROIS}
-MODALITIES[MIDBRAIN] = ("QSM", "NM")
+MODALITIES: dict[str, tuple[str, ...]] = {
+    **{definition.name: (definition.modality,) for definition in ROIS},
+    MIDBRAIN: ("QSM", "NM"),
+}
 NO_AUGMENTATION = AugmentSettings(probability=0.0, mirror=False)
 TRUE_BOXES = DataSettings(jitter_voxels=0, jitter_slices=0, predicted_share=0.0)
 # Chance of a whole patient: which masks gave the boxes, mirror, whether to turn, how far.
@@ -216,48 +217,3 @@ def jittered(
     first = torch.minimum(moved[..., 0].clamp_min(0), extents - 1)
     last = torch.minimum(torch.maximum(moved[..., 1], first + 1), extents)
     return torch.stack((first, last), dim=2)
-
-
-def generator_for(*numbers: int) -> Generator:
-    """A random generator that depends on the given numbers only."""
-    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-    return Generator().manual_seed(int(state >> np.uint64(1)))
-
-
-def balanced_batches(
-    diagnoses: NDArray[np.int64], batch_size: int, seed: int, epoch: int
-) -> list[NDArray[np.int64]]:
-    """One epoch of batches that each hold both classes, half and half.
-
-    A smaller class is repeated, each patient as often as the others (give or take one), until both
-    are used up. With an odd batch size the extra place goes to the classes in turn.
-
-    Args:
-        diagnoses: ``[N]`` classes 0 and 1, both present.
-        batch_size: Patients in a batch, at least 2.
-        seed: Of the training.
-        epoch: Its number; each has its own order.
-    """
-    random = np.random.default_rng([seed, epoch])
-    members = [np.flatnonzero(diagnoses == label) for label in (0, 1)]
-    half = batch_size / 2
-    number = max(-(-len(group) // max(int(half), 1)) for group in members)
-    places = [
-        batch_size // 2 + (batch_size % 2 if batch % 2 == 0 else 0) for batch in range(number)
-    ]
-    needed = [sum(places), sum(batch_size - place for place in places)]
-    order = [_cycled(group, count, random) for group, count in zip(members, needed, strict=True)]
-    batches, used = [], [0, 0]
-    for place in places:
-        counts = (place, batch_size - place)
-        parts = [order[k][used[k] : used[k] + counts[k]] for k in (0, 1)]
-        used = [used[k] + counts[k] for k in (0, 1)]
-        batches.append(random.permutation(np.concatenate(parts)))
-    return batches
-
-
-def _cycled(
-    members: NDArray[np.int64], count: int, random: np.random.Generator
-) -> NDArray[np.int64]:
-    rounds = [random.permutation(members) for _ in range(-(-count // len(members)))]
-    return np.concatenate(rounds)[:count]

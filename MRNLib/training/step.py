@@ -19,11 +19,12 @@ from torch.nn.parallel import DistributedDataParallel
 from MRNLib.models.system import PatientInput, System
 from MRNLib.training.acceleration import autocast, compile_blocks, resolved_precision
 from MRNLib.training.config import TrainingConfig
-from MRNLib.training.dataset import CropDataset, generator_for
+from MRNLib.training.dataset import CropDataset
 from MRNLib.training.distributed import ALONE, Group
 from MRNLib.training.losses import LossParts
 from MRNLib.training.memory_bank import Keys
 from MRNLib.training.objective import Contrast, Part, StudentLosses, Whole
+from MRNLib.training.sampling import generator_for
 from MRNLib.training.schedule import configured_optimizer
 
 STUDENT_VIEW, TEACHER_VIEW, DROPOUT = 0, 1, 2

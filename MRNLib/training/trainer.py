@@ -22,7 +22,7 @@ from MRNLib.progress import Progress, silent
 from MRNLib.training.acceleration import autocast
 from MRNLib.training.config import TrainingConfig
 from MRNLib.training.crops import PatientCrops
-from MRNLib.training.dataset import CropDataset, balanced_batches
+from MRNLib.training.dataset import CropDataset
 from MRNLib.training.distributed import ALONE, Group
 from MRNLib.training.evaluation import evaluate
 from MRNLib.training.export import export_fold
@@ -33,6 +33,7 @@ from MRNLib.training.interruption import StopRequest, stop_on_signals
 from MRNLib.training.losses import linear_ramp
 from MRNLib.training.objective import Contrast
 from MRNLib.training.optimisation import set_learning_rate
+from MRNLib.training.sampling import balanced_batches
 from MRNLib.training.scalars import RunningSums, TensorBoard
 from MRNLib.training.schedule import scheduled_factor
 from MRNLib.training.state import restore_state, state_tensors

@@ -21,7 +21,7 @@ from MRNLib.training.crops import (
     merged_labels,
 )
 from MRNLib.training.data import load_crops, load_folder, save_crops, stratified_folds
-from MRNLib.training.dataset import balanced_batches
+from MRNLib.training.sampling import balanced_batches
 
 
 def head() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -17,7 +17,8 @@ from MRNLib.models.system import IGNORED_LABEL, MIDBRAIN
 from MRNLib.rois import Box
 from MRNLib.training.config import AugmentSettings, DataSettings
 from MRNLib.training.crops import MidbrainCrop
-from MRNLib.training.dataset import CropDataset, generator_for, jittered
+from MRNLib.training.dataset import CropDataset, jittered
+from MRNLib.training.sampling import generator_for
 
 PREPROCESS = PreprocessConfig(roi_size=28)
 MIRROR_ALWAYS = AugmentSettings(probability=0.0)
