@@ -106,11 +106,15 @@ def load_folder(folder: Path, limit: int | None = None) -> list[PatientCrops]:
     """
     paths = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))[:limit]
     if not paths:
+        cohort = next(folder.glob("*/QSM.nii.gz"), None) is not None
         raise InputError(
-            "no crops found",
+            "this folder holds volumes, not crops" if cohort else "no crops found",
             file=folder,
             expected="one .npz file for each patient",
-            remedy="write them with Training/prepare_crops.py",
+            remedy=f"cut them once: Training/prepare_crops.py --data {folder} --out CROPS, then "
+            "--data CROPS"
+            if cohort
+            else "write them with Training/prepare_crops.py",
         )
     patients = [load_crops(path) for path in paths]
     if len({patient.diagnosis for patient in patients}) < 2:

@@ -147,6 +147,10 @@ def test_damaged_and_missing_crops(tmp_path):
         load_crops(whole)
     with pytest.raises(InputError, match="no crops found"):
         load_folder(tmp_path / "empty")
+    (tmp_path / "cohort" / "RJPD_001").mkdir(parents=True)
+    (tmp_path / "cohort" / "RJPD_001" / "QSM.nii.gz").touch()
+    with pytest.raises(InputError, match=r"prepare_crops.py --data \S+cohort --out CROPS"):
+        load_folder(tmp_path / "cohort")
     one_class = tmp_path / "one"
     one_class.mkdir()
     save_crops(make_patient(0, 0), one_class)
