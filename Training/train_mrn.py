@@ -86,4 +86,5 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", FutureWarning)  # timm's, of torch
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # of 1x1 convolutions
     sys.exit(main())

@@ -25,12 +25,16 @@ def autocast(device: torch.device, precision: Precision) -> Any:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def compile_blocks(model: nn.Module) -> int:
+def compile_blocks(model: nn.Module, backend: str = "inductor") -> int:
     """Compiles the transformer blocks in place, so that weights keep their names.
 
     DINOv2's blocks as wholes: their input is one dense batch whose two sizes may vary. Of the
     fusion blocks only the perceptron: their attention runs over ROIs whose number and lengths
     differ from batch to batch, and each combination would be compiled anew.
+
+    Args:
+        model: Any system; one without such blocks stays as it is.
+        backend: torch.compile's.
 
     Returns:
         How many modules were marked; each is compiled when it is first called.
@@ -42,5 +46,5 @@ def compile_blocks(model: nn.Module) -> int:
         elif isinstance(module, fusion.Block):
             found.append(module.mlp)
     for module in found:
-        module.compile(dynamic=True)
+        module.compile(dynamic=True, backend=backend)
     return len(found)

@@ -80,16 +80,18 @@ class Group:
         dist.all_reduce(flag, op=dist.ReduceOp.MAX, group=self._control)
         return bool(flag.item())
 
-    def wrapped(self, module: nn.Module) -> nn.Module:
+    def wrapped(self, module: nn.Module, *, some_unused: bool) -> nn.Module:
         """The module with gradients averaged over the processes.
 
-        Some weights take no part in some batches: the classification head in phase 1, a head whose
-        loss is switched off.
+        Args:
+            module: What is called and then differentiated.
+            some_unused: Whether some weights take no part: the classification head in phase 1, a
+                head whose loss is switched off.
         """
         if self.size == 1:
             return module
         return DistributedDataParallel(
-            module, find_unused_parameters=True, gradient_as_bucket_view=True
+            module, find_unused_parameters=some_unused, gradient_as_bucket_view=True
         )
 
 

@@ -6,6 +6,7 @@ wants to see them.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from MRNLib.models.system import PatientInput, System
@@ -66,7 +67,7 @@ class Stepper:
             if self.contrast is not None:
                 compile_blocks(self.contrast.teacher.network)
         self.optimizer = configured_optimizer(model, config.train)
-        self._losses = group.wrapped(StudentLosses(model, config.loss))
+        self._called: tuple[bool, nn.Module] | None = None
 
     def step(
         self, chosen: NDArray[np.int64], updates: int, *, ramp: float, classify: bool
@@ -136,17 +137,36 @@ class Stepper:
         self, part: Part, whole: Whole, ramp: float, classify: bool, last: bool
     ) -> dict[str, Tensor]:
         """Adds a part's gradients; the processes exchange them with the last part's."""
+        module = self._losses(classify)
         alone: AbstractContextManager[Any] = nullcontext()
-        if isinstance(self._losses, DistributedDataParallel) and not last:
-            alone = self._losses.no_sync()
+        if isinstance(module, DistributedDataParallel) and not last:
+            alone = module.no_sync()
         loss = self.config.loss
         with alone:
             with autocast(self.device, self.precision):
-                shares: LossParts = self._losses(part, whole, classify)
+                shares: LossParts = module(part, whole, classify)
             total = shares.total(loss.segmentation, loss.contrastive * ramp)
             # The processes' gradients are averaged, and these are shares of a sum.
             (total * self.group.size).backward()
         return {"total": total.detach(), **shares.values()}
+
+    def _losses(self, classify: bool) -> nn.Module:
+        """The student with its losses, wrapped anew when a phase begins.
+
+        Other weights take part then, and processes that know which exchange them sooner.
+        """
+        if self._called is None or self._called[0] != classify:
+            self._called = None
+            gc.collect()  # an old wrapper's hooks would exchange the gradients a second time
+            loss, config = self.config.loss, self.model.config
+            all_used = (
+                classify
+                and (loss.segmentation > 0 or getattr(self.model, "dpt", None) is None)
+                and (loss.contrastive > 0 or not config.projector)
+            )
+            losses = StudentLosses(self.model, loss)
+            self._called = (classify, self.group.wrapped(losses, some_unused=not all_used))
+        return self._called[1]
 
     def _totals(self, shares: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
         """Sums over the parts and the processes."""

@@ -129,6 +129,10 @@ class Trainer:
                 except Cancelled:
                     self.save()
                     raise
+                except torch.OutOfMemoryError as error:
+                    if not self.group.leads:
+                        raise  # only the first process speaks, and it may have had enough
+                    raise _too_large(error) from error
                 board.record(record)
         return self._export()
 
@@ -250,3 +254,12 @@ class Trainer:
         if not self.group.leads:
             return self.folder.path / f"fold_{self.split.fold}.safetensors"
         return export_fold(self.model, self.folder.path, self.split.fold, record)
+
+
+def _too_large(error: Exception) -> InputError:
+    return InputError(
+        f"a step does not fit the device's memory ({str(error).splitlines()[0]})",
+        expected="memory for train.micro_batch patients, or the whole batch without it",
+        remedy="set train.micro_batch=1 or 2, or model.checkpoint_activations=true; the same "
+        "command goes on from the last checkpoint with the former",
+    )

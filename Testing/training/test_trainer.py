@@ -187,6 +187,17 @@ def test_diverging_training_says_so(patients, tmp_path, monkeypatch):
         trainer.run()
 
 
+def test_too_little_memory_says_what_helps(patients, tmp_path, monkeypatch):
+    trainer = make(changed(), patients, tmp_path)
+
+    def step(*arguments: Any, **options: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+
+    monkeypatch.setattr(trainer.stepper, "step", step)
+    with pytest.raises(InputError, match=r"Tried to allocate 2\.00 GiB\.\)\n.*\n.*micro_batch"):
+        trainer.run()
+
+
 def test_predictions_leave_the_mode_alone(finished):
     finished.model.train()
     probabilities(finished.model, finished.dataset, [0])
