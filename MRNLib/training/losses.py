@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from MRNLib.models.system import IGNORED_LABEL
+from MRNLib.training.transfer import sent
 
 ContrastiveForm = Literal["eq8", "supcon"]
 
@@ -155,7 +156,7 @@ def _class_counts(target: Tensor, sizes: Sequence[int], classes: int) -> Tensor:
     Running sums, because a GPU would count into a few bins one pixel after another.
     """
     found = target[None] == torch.arange(classes, device=target.device)[:, None]
-    last = torch.tensor(list(accumulate(sizes)), device=target.device) - 1
+    last = sent(list(accumulate(sizes)), target.device) - 1
     running = found.cumsum(1, dtype=torch.int32)[:, last]
     return running.diff(dim=1, prepend=running.new_zeros(classes, 1)).T
 
@@ -163,8 +164,7 @@ def _class_counts(target: Tensor, sizes: Sequence[int], classes: int) -> Tensor:
 def _volume_of(sizes: Sequence[int], device: torch.device) -> Tensor:
     """The number of the volume that each pixel belongs to."""
     numbers = torch.arange(len(sizes), device=device)
-    repeats = torch.tensor(sizes, device=device)
-    return torch.repeat_interleave(numbers, repeats, output_size=sum(sizes))
+    return torch.repeat_interleave(numbers, sent(sizes, device), output_size=sum(sizes))
 
 
 def mean_segmentation_loss(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:

@@ -14,6 +14,8 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 
+from MRNLib.training.transfer import sent
+
 NOBODY = -1
 
 
@@ -88,9 +90,10 @@ class MemoryBank(nn.Module):
             if not chosen:
                 continue
             start = int(pointer[label])
-            slots = [(start + number) % self.capacity for number in range(len(chosen))]
-            vectors[label, slots] = keys.vectors[chosen].to(vectors.dtype)
-            patients[label, slots] = keys.patients[chosen]
+            slots = (start + torch.arange(len(chosen), device=vectors.device)) % self.capacity
+            found = sent(chosen, vectors.device)
+            vectors[label].index_copy_(0, slots, keys.vectors[found].to(vectors.dtype))
+            patients[label].index_copy_(0, slots, keys.patients[found])
             pointer[label] = (start + len(chosen)) % self.capacity
             valid[label] = min(int(valid[label]) + len(chosen), self.capacity)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,10 +47,13 @@ class TensorBoard:
 
     def __init__(self, folder: Path, *, wanted: bool, first: int = 0) -> None:
         self._writer: Any = None
-        if wanted and importlib.util.find_spec("tensorboard") is not None:
+        if not wanted:
+            return
+        try:
             from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(folder), purge_step=first + 1)
+        except ImportError:
+            return
+        self._writer = SummaryWriter(str(folder), purge_step=first + 1)
 
     def record(self, values: Mapping[str, Any]) -> None:
         """One epoch's record: its numbers, those in groups as ``group/name``."""

@@ -27,6 +27,7 @@ from MRNLib.training.memory_bank import Keys
 from MRNLib.training.objective import Contrast, Part, StudentLosses, Whole
 from MRNLib.training.sampling import generator_for
 from MRNLib.training.schedule import configured_optimizer
+from MRNLib.training.transfer import SideStream, sent
 
 STUDENT_VIEW, TEACHER_VIEW, DROPOUT = 0, 1, 2
 
@@ -67,6 +68,7 @@ class Stepper:
             if self.contrast is not None:
                 compile_blocks(self.contrast.teacher.network)
         self.optimizer = configured_optimizer(model, config.train)
+        self._side = SideStream(self.device)
         self._called: tuple[bool, nn.Module] | None = None
 
     def step(
@@ -179,7 +181,12 @@ class Stepper:
         """Some places of a batch, varied; a place draws the same whoever takes it."""
         indices = [int(chosen[place]) for place in places]
         generators = [generator_for(*self._numbers(updates, place, view)) for place in places]
-        return self.model.prepare(self.dataset.varied(indices, generators))
+        with self._side.queued():
+            inputs = self.model.prepare(self.dataset.varied(indices, generators))
+        self._side.handed_over(
+            tensor for one in inputs for tensor in (*one.stacks.values(), *one.labels.values())
+        )
+        return inputs
 
     def _part(
         self, chosen: NDArray[np.int64], places: Sequence[int], inputs: list[PatientInput]
@@ -188,8 +195,8 @@ class Stepper:
 
     def _facts(self, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Diagnoses and positions of patients, on the device."""
-        diagnoses = torch.from_numpy(self.dataset.diagnoses[chosen]).to(self.device)
-        return diagnoses, torch.from_numpy(chosen).to(self.device)
+        diagnoses = torch.from_numpy(self.dataset.diagnoses[chosen])
+        return sent(diagnoses, self.device), sent(torch.from_numpy(chosen), self.device)
 
     def _numbers(self, updates: int, place: int, use: int) -> tuple[int, ...]:
         return (self.config.train.seed, updates, place, use, self.fold)
