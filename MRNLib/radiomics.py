@@ -65,7 +65,7 @@ class FeatureTable:
 def feature_table(
     patients: Sequence[PatientCrops], cache: Path | None = None, progress: Progress = silent
 ) -> FeatureTable:
-    """The features of some patients, about a second and a half each.
+    """The features of some patients, about two seconds each.
 
     Args:
         patients: Their crops.
