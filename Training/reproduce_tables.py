@@ -13,8 +13,10 @@ must have the same path everywhere, and MRN be installed there.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 from MRNLib.cli.run import GOES_ON, exit_code
@@ -28,6 +30,9 @@ SOME_FAILED = 1
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    # Libraries' notes to their developers; worker processes inherit the variable.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning,ignore::DeprecationWarning")
+    warnings.simplefilter("ignore", FutureWarning)
     options = _parser().parse_args(given)
     return exit_code(lambda: _reproduce(options, given), stopped=GOES_ON)
 
@@ -52,7 +57,6 @@ def _reproduce(options: argparse.Namespace, given: list[str]) -> int:
     notes = "" if options.notes is None else options.notes.read_text(encoding="utf-8")
     failed: dict[str, str] = {}
     if not options.no_training:
-        print(f"{len(plan.jobs)} cells", flush=True)
         with shown_progress() as show:
             failed = run_plan(
                 plan,

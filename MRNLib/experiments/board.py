@@ -17,7 +17,7 @@ class Board:
     """
 
     def __init__(self, show: Progress = silent, say: Callable[[str], None] = print) -> None:
-        self._show, self._say = show, say
+        self._show, self.say = show, say
         self._fractions: dict[str, float] = {}
 
     def begin(self, keys: Sequence[str]) -> None:
@@ -37,5 +37,5 @@ class Board:
         if outcome.stopped:
             return
         how = f"failed: {outcome.error}" if outcome.error else f"done after {seconds:.0f} s"
-        self._say(f"{outcome.key}: {how}")
+        self.say(f"{outcome.key}: {how}")
         self.progress(outcome.key, 1.0, "failed" if outcome.error else "done")

@@ -134,6 +134,7 @@ def run_plan(
     plan.out.mkdir(parents=True, exist_ok=True)
     with _alone(plan.out):
         todo = plan.unfinished(replace)
+        board.say(f"{len(plan.jobs)} cells, {len(plan.jobs) - len(todo)} of them finished")
         if scheduler is None and workers == 0:
             return run_here(todo, board)
         return run_with_dask(todo, board, workers=workers, scheduler=scheduler)

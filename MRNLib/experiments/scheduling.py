@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
-import signal
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.experiments.board import Board
+from MRNLib.experiments.cellqueue import KILLER, POLL_SECONDS, TOPIC, CellQueue, NoWorkers
+from MRNLib.experiments.cluster import connected, terminated_like_interrupted
 from MRNLib.experiments.results import Job
 from MRNLib.experiments.running import Outcome, run_cell
-from MRNLib.workers import ignore_interrupts, starting_workers
 
-if TYPE_CHECKING:
-    from distributed import Client, Future
-
-TOPIC = "mrn-cells"
-REPORT_SECONDS = 0.5
-POLL_SECONDS = 0.2
+# How often a local cluster that lost its workers is made anew when no cell can be the reason.
+CLUSTERS = 3
+NOBODY = ""
+# How often all workers may be lost while a cell runs.
+LOSSES = 2
 # How long running cells have to save themselves after Ctrl-C.
 GRACE_SECONDS = 120.0
 # Deaths of workers after which a cell counts as the reason.
@@ -76,81 +73,71 @@ def run_with_dask(
 
     Raises:
         Cancelled: Ctrl-C or SIGTERM; what ran has saved itself.
-        InputError: Dask is not installed, or there is no scheduler at this address.
+        InputError: Dask is not installed, there is no scheduler at this address, or no worker
+            process stays alive.
     """
     if not jobs:
         return {}
     board.begin([job.cell.key for job in jobs])
     stop = jobs[0].out / f".stop-{uuid.uuid4().hex[:8]}"
-    with terminated_like_interrupted(), _client(workers, scheduler, jobs[0].out) as client:
-        client.subscribe_topic(TOPIC, _reader(board))
-        run = uuid.uuid4().hex[:8]  # another run's futures may be on the same scheduler
-        futures = {
-            client.submit(
-                _on_worker, replace(job, stop=stop), key=f"{job.cell.key}-{run}", pure=False
-            ): job.cell.key
-            for job in jobs
-        }
-        try:
-            return _collect(futures, board)
-        except KeyboardInterrupt:
-            _stop(futures, stop)
-            raise Cancelled("asked to stop") from None
-        finally:
-            with contextlib.suppress(OSError):
-                stop.unlink(missing_ok=True)
-
-
-def _collect(futures: Mapping[Future, str], board: Board) -> dict[str, str]:
-    """Waits for all cells; a line for each that ends."""
-    waiting, failed, started = set(futures), {}, time.monotonic()
-    while waiting:
-        time.sleep(POLL_SECONDS)
-        for future in [one for one in waiting if one.done()]:
-            waiting.discard(future)
-            outcome, seconds = _ended(future, futures[future], time.monotonic() - started)
-            board.ended(outcome, seconds)
-            if outcome.error:
-                failed[outcome.key] = outcome.error
+    left = [replace(job, stop=stop) for job in jobs]
+    failed: dict[str, str] = {}
+    losses: Counter[str] = Counter()
+    try:
+        with terminated_like_interrupted():
+            while left:
+                with connected(workers, scheduler, stop.parent, DEATHS) as client:
+                    client.subscribe_topic(TOPIC, _reader(board))
+                    queue = CellQueue(client, left, patient=scheduler is not None)
+                    try:
+                        queue.run(board)
+                    except NoWorkers:
+                        board.say("no worker process is left; starting them again")
+                    except KeyboardInterrupt:
+                        _stop(queue, stop)
+                        raise Cancelled("asked to stop") from None
+                failed |= queue.failed
+                losses.update(job.cell.key for job in queue.running)
+                left = _without_killers(queue, losses, failed, board)
+    finally:
+        with contextlib.suppress(OSError):
+            stop.unlink(missing_ok=True)
     return failed
 
 
-def _ended(future: Future, key: str, elapsed: float) -> tuple[Outcome, float]:
-    """A cell's outcome, and the seconds its last worker spent on it."""
-    if future.status == "finished":
-        return future.result()
-    error = future.exception() if future.status == "error" else None
-    if type(error).__name__ == "KilledWorker":
-        line = f"{DEATHS + 1} worker processes died on it (out of memory?)"
-    else:
-        line = f"the scheduler dropped it ({error or future.status})".splitlines()[0]
-    return Outcome(key, line), elapsed
+def _without_killers(
+    queue: CellQueue, losses: Counter[str], failed: dict[str, str], board: Board
+) -> list[Job]:
+    """What is left to run; a cell that ran when all workers were lost, twice, has failed.
+
+    Raises:
+        InputError: Workers were lost again and again without running anything.
+    """
+    left = queue.left
+    if left and not queue.running:
+        losses[NOBODY] += 1
+        if losses[NOBODY] >= CLUSTERS:
+            raise InputError(
+                "worker processes do not start, or die before they have a cell",
+                remedy="see whether the machine has memory left, or give --workers 0 to run the "
+                "cells one by one in this process",
+            )
+    for job in left:
+        if losses[job.cell.key] >= LOSSES:
+            failed[job.cell.key] = KILLER
+            board.ended(Outcome(job.cell.key, KILLER), 0.0)
+    return [job for job in left if job.cell.key not in failed]
 
 
-def _stop(futures: Iterable[Future], stop: Path) -> None:
-    """Asks running cells to save themselves and waits for them; cells not begun end at once.
+def _stop(queue: CellQueue, stop: Path) -> None:
+    """Asks running cells to save themselves and waits for them.
 
     They are not cancelled: Dask forgets a cancelled one before it has saved.
     """
     stop.touch()
     end = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < end and not all(future.done() for future in futures):
+    while time.monotonic() < end and not queue.ended:
         time.sleep(POLL_SECONDS)
-
-
-def _on_worker(job: Job) -> tuple[Outcome, float]:
-    """Runs on a worker: the cell, its progress sent at most every half second."""
-    from distributed import get_worker
-
-    worker, last, started = get_worker(), [0.0], time.monotonic()
-
-    def report(fraction: float, message: str) -> None:
-        now = time.monotonic()
-        if now - last[0] >= REPORT_SECONDS:
-            last[0] = now
-            worker.log_event(TOPIC, [job.cell.key, fraction, message])
-
-    return run_cell(job, report), time.monotonic() - started
 
 
 def _reader(board: Board) -> Callable[[Any], None]:
@@ -159,75 +146,3 @@ def _reader(board: Board) -> Callable[[Any], None]:
         board.progress(key, fraction, message)
 
     return read
-
-
-@contextlib.contextmanager
-def _client(workers: int, scheduler: str | None, out: Path) -> Iterator[Client]:
-    """A client of the given scheduler, or of a local cluster that ends with the block."""
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise InputError(
-            "Dask is not installed",
-            remedy="pip install 'mrn-diagnosis[scale]', or --workers 0 to run cells one by one",
-        ) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout="10s", set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise InputError(
-                f"--scheduler {scheduler}: no Dask scheduler answers there",
-                expected="an address such as tcp://host:8786",
-                remedy="start 'dask scheduler' and 'dask worker' with this MRNLib, or leave the "
-                "option out",
-            ) from error
-        with client:
-            yield client
-        return
-    settings = {
-        "distributed.scheduler.allowed-failures": DEATHS,
-        "distributed.worker.profile.enabled": False,
-    }
-    with dask.config.set(settings):
-        with starting_workers():
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=0,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-                local_directory=str(out / ".dask"),
-            )
-        with cluster, Client(cluster, set_as_default=False) as client:
-            client.register_plugin(_deaf_workers())
-            yield client
-
-
-def _deaf_workers() -> Any:
-    """A plugin that leaves Ctrl-C to this process, in workers started again as well."""
-    from distributed import WorkerPlugin
-
-    class DeafWorkers(WorkerPlugin):
-        def setup(self, worker: Any) -> None:
-            ignore_interrupts()
-
-    return DeafWorkers()
-
-
-@contextlib.contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,193 @@
+"""The page, the CSV files and the pictures, from results that nobody trained for."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import re
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from experiment_helpers import all_results
+
+from MRNLib.experiments.cells import FULL, ORACLES
+from MRNLib.experiments.findings import findings, p_text
+from MRNLib.experiments.layout import Row
+from MRNLib.experiments.measuring import Measurer
+from MRNLib.experiments.plots import write_plots
+from MRNLib.experiments.rendering import Facts, page, with_oracles, write_csv
+from MRNLib.experiments.tables import TABLES
+
+ALL = list(TABLES.values())
+FACTS = Facts("phantom", "python Training/reproduce_tables.py --scale tiny", "tiny", 2000, 60)
+
+
+@pytest.fixture(scope="module")
+def measurer() -> Measurer:
+    return Measurer(all_results(mrn=4.0, seres10=0.5), {}, draws=30)
+
+
+@pytest.fixture(scope="module")
+def text(measurer) -> str:
+    return page(ALL, measurer, FACTS, {"2": ["components.png"]})
+
+
+def section(text: str, title: str) -> list[list[str]]:
+    """Cells of the rows below a heading."""
+    part = text.split(f"## {title}")[1].split("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_each_table_has_the_papers_figures_beside_ours(text, measurer):
+    for table in ALL:
+        title = f"Table {table.number}. {table.title}" if table.number.isdigit() else table.title
+        rows = section(text, f"{title} (phantom)")
+        head, body = rows[0], rows[1:]
+        assert len(body) == len(with_oracles(table, measurer))
+        for row, cells in zip(with_oracles(table, measurer), body, strict=True):
+            assert len(cells) == len(head)
+            if row.paper is not None and row.paper.auc is not None:
+                paper = f"{row.paper.accuracy:.1f} · {row.paper.auc:.1f} · {row.paper.f1:.1f}"
+                assert paper in cells
+            value, low, high = (100 * one for one in measurer.figure(row, "auc"))
+            assert f"{value:.1f} [{low:.1f}, {high:.1f}]" in cells
+            assert "60" in cells
+
+
+def test_everything_says_phantom(text):
+    headings = re.findall(r"^## (.*)$", text, re.M)
+    assert [one for one in headings if "(phantom)" not in one] == ["What was measured"]
+    assert text.startswith("# The paper's tables, measured on phantoms")
+    assert "nothing about people" in text
+    assert "![components (phantom)](components.png)" in text
+
+
+def test_rows_without_published_weights_say_so_and_what_it_means(text):
+    assert "What makes the paper's case stays untested" in text
+    rows = section(text, "Table 9. ")
+    marked = {cells[0]: cells[-1] for cells in rows[1:]}
+    assert marked["MRN-ViT-Base (ours)"] == marked["M3D-CLIP-ViT-Base"] == "random weights"
+    assert marked["SERes10 (trained from scratch)"] == ""
+
+
+def test_with_published_weights_nothing_of_it_is_said():
+    results = {
+        key: dataclasses.replace(one, weights="published") for key, one in all_results().items()
+    }
+    text = page(ALL, Measurer(results, {}, draws=20), FACTS, {})
+    assert "random weights" not in text
+
+
+def test_both_oracles_stand_below_every_table_and_beside_every_masking(text, measurer):
+    for number in ("2", "4", "9"):
+        rows = section(text, f"Table {number}. ")
+        assert [cells[0] for cells in rows[-2:]] == ["*Image oracle*", "*Latent oracle*"]
+    rows = section(text, "Table 4. ")
+    place = rows[0].index("latent oracle's AUC")
+    wanted = measurer.figure(Row((), (ORACLES,), variant="latent oracle, NM masked"), "auc")[0]
+    assert rows[2][place] == f"{100 * wanted:.1f}"
+
+
+def test_people_have_no_oracle_and_are_no_phantoms():
+    results = all_results()
+    del results[ORACLES]
+    facts = dataclasses.replace(FACTS, data="human")
+    text = page(ALL, Measurer(results, {}, draws=20), facts, {})
+    assert "oracle" not in text.lower()
+    assert "phantom" not in text.lower()
+
+
+def test_a_failed_cell_is_a_row_that_says_so():
+    results = all_results()
+    del results["mrn-global"]
+    measurer = Measurer(results, {"mrn-global": "the loss became nan"}, draws=20)
+    rows = section(page([TABLES["8"]], measurer, FACTS, {}), "Table 8. ")
+    assert rows[2][0] == "MRN-DPT-Global"
+    assert rows[2][-1] == "failed: the loss became nan"
+    assert len(rows[2]) == len(rows[0])
+
+
+def test_notes_are_on_the_page(measurer):
+    facts = dataclasses.replace(FACTS, notes="Two other learning rates were tried.")
+    assert "Two other learning rates were tried." in page(ALL, measurer, facts, {})
+
+
+def test_the_text_follows_the_figures(measurer):
+    lines = findings(ALL, measurer)
+    above = next(line for line in lines if "that of SERes10 (" in line and "of MRN" in line)
+    assert re.fullmatch(
+        r"- The AUC of MRN is [\d.]+ points above that of SERes10 \(p .*\)\.", above
+    )
+    equal = Measurer(all_results(mrn=0.01, seres10=0.01), {}, draws=20)
+    lines = findings(ALL, equal)
+    line = next(line for line in lines if "that of SERes10 (" in line and "of MRN" in line)
+    assert "not told apart" in line
+    worse = Measurer(all_results(mrn=0.1, mrn_d_ffa_sfa_dpt=5.0), {}, draws=20)
+    assert any("mSupMoCo (in the full model) harms (−" in line for line in findings(ALL, worse))
+
+
+def test_without_the_full_model_nothing_is_claimed():
+    results = all_results()
+    del results[FULL]
+    lines = findings(ALL, Measurer(results, {FULL: "no space left"}, draws=20))
+    assert lines == [
+        "- The full model is not there (failed: no space left), so nothing is compared with it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.5, ".500"), (0.0123, ".012"), (0.0001, "<.001"), (1.0, "1"), (float("nan"), "–")],
+)
+def test_p_values(p, text):
+    assert p_text(p) == text
+
+
+def test_the_csv_holds_shares_and_is_marked(measurer, tmp_path):
+    for table in ALL:
+        write_csv(table, measurer, FACTS, tmp_path / "table.csv")
+        with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert {row["data"] for row in rows} == {"phantom"}
+        for row, wanted in zip(rows, with_oracles(table, measurer), strict=True):
+            assert float(row["auc"]) == pytest.approx(measurer.figure(wanted, "auc")[0], abs=1e-5)
+            assert float(row["auc_low"]) <= float(row["auc"]) <= float(row["auc_high"])
+            assert row["patients"] == "60"
+            if wanted.paper is not None:
+                assert float(row["paper_accuracy"]) == wanted.paper.accuracy / 100
+            if wanted.cells != (FULL,):
+                assert 0 <= float(row["delong_p"]) <= 1
+
+
+def picture(path: Path) -> np.ndarray:
+    return matplotlib.image.imread(path)
+
+
+def test_the_pictures(measurer, tmp_path):
+    written = write_plots(TABLES, measurer, "phantom", tmp_path)
+    assert written == {
+        "systems": ["roc.png", "reliability.png", "decision.png"],
+        "4": ["masking.png"],
+        "2": ["components.png"],
+    }
+    for name in (one for names in written.values() for one in names):
+        image = picture(tmp_path / name)
+        assert min(image.shape[:2]) > 500
+        assert image.std() > 0.03  # something is drawn
+    # The red line at the lower edge says that these are phantoms, and people have none.
+    write_plots({"4": TABLES["4"]}, measurer, "human", tmp_path / "..")
+    with_label, without = (
+        picture(tmp_path / "masking.png"),
+        picture(tmp_path.parent / "masking.png"),
+    )
+    assert np.abs(with_label - without)[-60:, :400].max() > 0.5
+
+
+def test_pictures_of_what_is_there(tmp_path):
+    results = {key: one for key, one in all_results().items() if key in (FULL, "seres10")}
+    measurer = Measurer(results, {}, draws=20)
+    assert set(write_plots(TABLES, measurer, "phantom", tmp_path)) == {"systems", "2", "4"}
+    assert write_plots(TABLES, Measurer({}, {}), "phantom", tmp_path) == {}
