@@ -80,8 +80,10 @@ class Measurer:
         """Empty if the row can be measured."""
         missing = [key for key in row.cells if key not in self.results]
         if missing:
-            reasons = sorted({self.failed.get(key, "not run") for key in missing})
-            return "; ".join(f"failed: {one}" if one != "not run" else one for one in reasons)
+            reasons = sorted({self.failed[key] for key in missing if key in self.failed})
+            # What was expected and what to do was told when it failed.
+            shown = [f"failed: {one.split(' Expected: ')[0]}" for one in reasons]
+            return "; ".join(one.split(" What to do: ")[0] for one in shown) or "not run"
         if any(row.variant not in self.results[key].margins for key in row.cells):
             return "not available"
         return ""

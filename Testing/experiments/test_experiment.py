@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,19 @@ from experiment_helpers import CONFIGS, drawn_result, write_patients
 from MRNLib.errors import InputError
 from MRNLib.experiments import running
 from MRNLib.experiments.board import Board
-from MRNLib.experiments.cells import CELLS, FULL, ORACLES
+from MRNLib.experiments.cells import (
+    CELLS,
+    FULL,
+    ORACLES,
+    SCALES,
+    cell_config,
+    check_extra,
+    chosen,
+)
 from MRNLib.experiments.cohorts import EVALUATION, patients_of
 from MRNLib.experiments.experiment import make_plan, run_plan, write_pages
 from MRNLib.experiments.results import CellResult, Job, write_result
+from MRNLib.experiments.tables import needed, parse_tables
 from MRNLib.training.crops import NO_SEED
 
 
@@ -192,3 +202,15 @@ def test_the_tables_can_be_written_without_training(data, tmp_path, no_training)
     assert script().main([*arguments(data, tmp_path, draws="20"), "--no-training"]) == 0
     assert no_training == []
     assert "not run" in (tmp_path / "tables.md").read_text()
+
+
+def test_the_readmes_commands_are_understood(tmp_path):
+    text = (CONFIGS.parent / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.startswith("python Training/reproduce_")]
+    assert len(lines) == 2
+    for line in lines:
+        options = script()._parser().parse_args(shlex.split(line)[2:])
+        check_extra(options.set)
+        for cell in chosen(needed(parse_tables(options.tables), oracles=True)):
+            if cell.kind == "network":
+                cell_config(cell, SCALES[options.scale], CONFIGS, "human", options.set)

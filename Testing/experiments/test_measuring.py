@@ -66,7 +66,7 @@ def test_a_masking_is_measured_by_its_own_predictions(measurer):
 def test_what_is_missing_says_why():
     results = all_results()
     del results["mrn-d"], results["mrn-d-ffa"], results[VOTE.cells[2]]
-    measurer = Measurer(results, {"mrn-d": "the loss became nan"}, draws=20)
+    measurer = Measurer(results, {"mrn-d": "the loss became nan What to do: lower it"}, draws=20)
     assert measurer.why_missing(Row((), ("mrn-d",))) == "failed: the loss became nan"
     assert measurer.why_missing(Row((), ("mrn-d-ffa",))) == "not run"
     assert measurer.why_missing(VOTE) == "not run"

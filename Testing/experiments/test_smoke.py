@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from MRNLib.training.sources import phantom_crops
 SCRIPT = CONFIGS.parent / "reproduce_tables.py"
 # Nine of each class: in the radiomics models' folds within folds there must be five.
 TRAINING, EVALUATION = 9, 5
+RADIOMICS_INSTALLED = all(importlib.util.find_spec(name) for name in ("mirp", "xgboost"))
 
 
 def balanced(seeds: range, each: int) -> list[int]:
@@ -62,15 +64,21 @@ def test_all_tables_from_digital_patients(data, tmp_path):
         env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1"},
         check=False,
     )
-    assert run.returncode == 0, run.stdout + run.stderr
-    for key in CELLS:
+    # The extra `radiomics` is large and need not be there: then one cell says so, in one line.
+    missing = set() if RADIOMICS_INSTALLED else {RADIOMICS}
+    assert run.returncode == (1 if missing else 0), run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    for key in missing:
+        assert f"{key}: failed: The radiomics models need packages" in run.stdout
+    for key in set(CELLS) - missing:
         assert f"{key}: done after" in run.stdout
         result = read_result(out / "cells" / f"{key}.json")
         assert len(result.labels) == 2 * EVALUATION
         assert sum(result.labels) == EVALUATION
         assert all(np.isfinite(values).all() for values in result.margins.values())
     assert len(read_result(out / "cells" / f"{FULL}.json").margins) == 16
-    assert set(read_result(out / "cells" / f"{RADIOMICS}.json").margins) == set(MODELS)
+    if not missing:
+        assert set(read_result(out / "cells" / f"{RADIOMICS}.json").margins) == set(MODELS)
     oracles = read_result(out / "cells" / f"{ORACLES}.json")
     seeds = [int(name.removeprefix("phantom_")) for name in oracles.identifiers]
     wanted = latent_oracle([sample_truth(seed) for seed in seeds])
@@ -78,13 +86,14 @@ def test_all_tables_from_digital_patients(data, tmp_path):
     page = (out / "tables.md").read_text(encoding="utf-8")
     assert "measured on phantoms" in page
     assert "random weights" in page
-    for word in ("failed", "not run", "not available", "nan"):
+    for word in ("not run", "not available", "nan"):
         assert word not in page
+    assert page.count("failed") == len(MODELS) * len(missing)
     for number in TABLES:
         with (out / f"table_{number}.csv").open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         assert {row["data"] for row in rows} == {"phantom"}
-        assert all(row["auc"] for row in rows)
+        assert all(row["auc"] or row["cells"] in missing for row in rows)
     for name in ("roc", "reliability", "decision", "masking", "components"):
         assert (out / f"{name}.png").stat().st_size > 10_000
     identity = json.loads((out / "trainings" / FULL / "cell.json").read_text())
