@@ -9,7 +9,7 @@ import typer
 
 from MRNLib.boxes import Box
 from MRNLib.cli.console import ProgressStyle, Talk
-from MRNLib.parameters import DEFAULT_BUNDLE, DEVICES, PRECISIONS, Parameters
+from MRNLib.parameters import DEFAULT_BUNDLE, DEVICES, PRECISIONS, Parameters, parse_folds
 from MRNLib.writing import require_folder
 
 if TYPE_CHECKING:
@@ -183,18 +183,6 @@ def show(talk: Talk, diagnosis: Diagnosis, files: dict[str, Path]) -> None:
     )
     talk.show(examination_table(examination))
     talk.say(f"Report: {files['report.html']}")
-
-
-def parse_folds(text: str) -> tuple[int, ...]:
-    """``"0,2"`` as ``(0, 2)``; empty text as no choice."""
-    from MRNLib.errors import InputError
-
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise InputError(
-            f"--folds {text!r} is not a list of fold numbers.", expected="0,1,2"
-        ) from error
 
 
 def parse_boxes(texts: list[str]) -> dict[str, Box]:
