@@ -2,9 +2,8 @@
 
     python Testing/mrml/render_panel.py docs/panel.png
 
-Needs PySide6, which is no dependency of this project. Slicer's own widgets (node selectors, the
-Segment Editor, tables, the chart) are replaced by plain stand-ins, so the picture shows layout,
-texts and state, not what Slicer draws.
+Slicer's own widgets (node selectors, the Segment Editor, tables, the chart) are replaced by plain
+stand-ins, so the picture shows layout, texts and state, not what Slicer draws.
 """
 
 from __future__ import annotations
