@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 from MRNLib.bundle_store import folder_of, installed_bundles, remove_bundle
 from MRNLib.errors import InputError
 from MRNLib.parameters import DEFAULT_BUNDLE
@@ -60,11 +61,13 @@ class AdvancedPart:
             text = "" if folder is None else (folder / CARD).read_text(encoding="utf-8")
         except OSError:
             text = ""
-        browser.setMarkdown(text or "This model has no card on this computer.")
+        browser.setMarkdown(text or _("This model has no card on this computer."))
 
     def _add(self, source: str) -> None:
         if not source.strip():
-            self._session.runs.say("Name the folder, the zip file or the address of a model first.")
+            self._session.runs.say(
+                _("Name the folder, the zip file or the address of a model first.")
+            )
             return
         command = ["bundle", "add", source.strip()]
         digest = self._ui.bundleHashLineEdit.text.strip()

@@ -9,6 +9,7 @@ from MRNDiagnosisLib import work
 from MRNDiagnosisLib.batch import Batch, Row
 from MRNDiagnosisLib.panel_facts import BatchFacts
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 from MRNLib.errors import InputError
 
 
@@ -16,7 +17,18 @@ def cells(row: Row) -> tuple[str, ...]:
     """What the table says of a case."""
     probability = "" if row.probability is None else f"{row.probability:.2f}"
     seconds = "" if row.seconds is None else f"{row.seconds:.0f}"
-    return row.identifier, row.state, probability, row.decision, seconds
+    return row.identifier, _state(row), probability, row.decision, seconds
+
+
+def _state(row: Row) -> str:
+    words = {
+        "waiting": _("waiting"),
+        "running": _("running"),
+        "done": _("done"),
+        "failed": _("failed"),
+        "stopped": _("stopped"),
+    }
+    return words[row.state]
 
 
 class _Stop:

@@ -7,9 +7,10 @@ from typing import Any
 
 from MRNDiagnosisLib import work
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 
 EDITOR_TAG = "MRNDiagnosis"
-MASK_FILES = "Label maps (*.nii.gz *.nii *.nrrd *.mha)"
+MASK_FILES = "(*.nii.gz *.nii *.nrrd *.mha)"
 
 
 class NucleiPart:
@@ -83,7 +84,10 @@ class NucleiPart:
         import qt
 
         path = qt.QFileDialog.getOpenFileName(
-            self._ui.segmentButton.window(), f"{modality} mask", "", MASK_FILES
+            self._ui.segmentButton.window(),
+            _("{modality} mask").format(modality=modality),
+            "",
+            f"{_('Label maps')} {MASK_FILES}",
         )
         if path:
             work.import_mask(self._session, modality, Path(path))

@@ -6,6 +6,7 @@ from typing import Any
 
 from MRNDiagnosisLib import work
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 
 PLOT_VIEW = "MRNDiagnosis"
 
@@ -55,7 +56,7 @@ class ResultPart:
             if node.GetLayoutName() == PLOT_VIEW:
                 return node
         node = slicer.vtkMRMLPlotViewNode()
-        node.SetName("MRN maskings")
+        node.SetName(_("MRN maskings"))
         node.SetLayoutName(PLOT_VIEW)
         node.SetLayoutLabel("M")
         node.SetAndObserveParentLayoutNodeID(self._session.chosen.parameterNode.GetID())

@@ -287,6 +287,44 @@ STATES = [
         "batchLabel",
         "holds no patients",
     ),
+    (
+        "everything there is to click",
+        done(
+            result=examination(warnings=(), segmentation_notes=()),
+            dicom=True,
+            bundle_added=True,
+            cache_megabytes=2.5,
+            batch=BatchFacts("in", "out"),
+        ),
+        True,
+        "Classify",
+        "cacheLabel",
+        "2.5 MB",
+    ),
+    (
+        "batch without a folder for results",
+        dataclasses.replace(READY, batch=BatchFacts("in")),
+        True,
+        "Classify",
+        "batchLabel",
+        "One folder for each case",
+    ),
+    (
+        "left out and present",
+        dataclasses.replace(OUTLINED, unused=("QSM3",)),
+        True,
+        "Classify",
+        "checkQSM3Label",
+        "present, left out",
+    ),
+    (
+        "cancelling a batch",
+        dataclasses.replace(READY, running="batch", cancelling=True, batch=BatchFacts("a", "b", 2)),
+        False,
+        "worked through",
+        "statusLabel",
+        "Cancelling",
+    ),
 ]
 
 
