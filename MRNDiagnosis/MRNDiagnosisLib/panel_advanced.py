@@ -7,11 +7,9 @@ from typing import Any
 
 from MRNDiagnosisLib.session import Session
 from MRNDiagnosisLib.translation import tr as _
-from MRNLib.bundle_store import folder_of, installed_bundles, remove_bundle
+from MRNLib.bundle_store import installed_bundles, read_card, remove_bundle
 from MRNLib.errors import InputError
 from MRNLib.parameters import DEFAULT_BUNDLE
-
-CARD = "docs/README.md"
 
 
 class AdvancedPart:
@@ -56,12 +54,10 @@ class AdvancedPart:
         browser.setVisible(wanted)
         if not wanted or self._session.chosen is None:
             return
-        folder = folder_of(self._session.chosen.bundle)
         try:
-            text = "" if folder is None else (folder / CARD).read_text(encoding="utf-8")
-        except OSError:
-            text = ""
-        browser.setMarkdown(text or _("This model has no card on this computer."))
+            browser.setMarkdown(read_card(self._session.chosen.bundle))
+        except InputError as error:
+            browser.setPlainText(str(error))
 
     def _add(self, source: str) -> None:
         if not source.strip():

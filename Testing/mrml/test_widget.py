@@ -8,6 +8,7 @@ stand-ins. That is for MRNDiagnosis/Testing/Python, inside Slicer.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 import types
 import xml.etree.ElementTree as ElementTree
@@ -337,6 +338,19 @@ def test_models(widget, runner):
     assert ui.bundleComboBox.given["addItems"][-1] == "another"
     ui.showCardButton.emit("toggled(bool)", True)
     assert ui.cardTextBrowser.visible is True
+    assert "not on this computer" in ui.cardTextBrowser.plainText
+
+
+def test_a_changed_card_is_not_shown(widget, random_bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRN_BUNDLES", str(tmp_path))
+    folder = shutil.copytree(random_bundle, tmp_path / "random")
+    ui, chosen = widget.ui, widget.session.chosen
+    chosen.bundle = "random"
+    ui.showCardButton.emit("toggled(bool)", True)
+    assert ui.cardTextBrowser.markdown == (folder / "docs" / "README.md").read_text("utf-8")
+    (folder / "docs" / "README.md").write_text("# Approved for clinical use")
+    ui.showCardButton.emit("toggled(bool)", True)
+    assert "SHA-256 differs" in ui.cardTextBrowser.plainText
 
 
 def test_export_says_where(widget, tmp_path):
