@@ -21,7 +21,7 @@ from MRNLib import bundle_store
 from MRNLib.bundle import open_bundle
 from MRNLib.bundle_install import add_bundle
 from MRNLib.cli.app import run
-from MRNLib.cli.console import EXIT_INPUT
+from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT
 from MRNLib.errors import BundleError, Cancelled
 from MRNLib.parameters import DEFAULT_BUNDLE
 
@@ -208,6 +208,14 @@ def test_cancel_leaves_nothing(fraction, zipped, store):
 
     with pytest.raises(Cancelled):
         add_bundle(zipped.as_uri(), sha256(zipped), cancel)
+    assert unchanged(store)
+
+
+def test_a_cancel_file_stops_the_command(zipped, store, tmp_path, capfd):
+    (tmp_path / "stop").touch()
+    arguments = ["bundle", "add", zipped.as_uri(), f"--sha256={sha256(zipped)}"]
+    assert run([*arguments, f"--cancel-file={tmp_path / 'stop'}"]) == EXIT_CANCELLED
+    assert "Cancelled" in capfd.readouterr().err
     assert unchanged(store)
 
 

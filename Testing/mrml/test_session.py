@@ -334,12 +334,28 @@ def test_demo_patient(session, runner, phantom_case):
     assert "can be used together" in text(session, "inputsLabel")
 
 
+def test_demo_patient_that_could_not_be_made(session, runner):
+    from MRNDiagnosisLib.sample_data import SAMPLES
+
+    work.make_demo(session, SAMPLES[0])
+    runner.event("error", text="the disk is full")
+    runner.finish(2)
+    assert text(session, "statusLabel") == "the disk is full"
+    work.make_demo(session, SAMPLES[0])
+    runner.finish(folder=runner.option("out"))
+    assert "holds no patients" in text(session, "statusLabel")
+    assert session.chosen.qsm is None
+
+
 def test_demo_patient_cancelled(session, runner):
     from MRNDiagnosisLib.sample_data import SAMPLES
 
     work.make_demo(session, SAMPLES[1])
     session.runs.cancel()
-    assert runner.killed == 1
-    runner.on_end(-9)
+    assert Path(runner.option("cancel-file")).exists()
+    assert runner.killed == 0
+    folder = Path(runner.option("out"))
+    runner.finish(130)
     assert "Cancelled" in text(session, "statusLabel")
+    assert not folder.exists()
     assert session.chosen.qsm is None
