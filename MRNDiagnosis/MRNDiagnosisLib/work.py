@@ -95,7 +95,7 @@ def _take_diagnosis(
     drawn = [name for name in MODALITIES if name not in start.masks]
     _show_masks(session, files, inputs, drawn)
     session.result = examination
-    session.nodes = results.show(session.scene, examination)
+    session.nodes = results.show(session.scene, examination, beside=inputs.qsm)
     session.result_folder = session.folder / "result"
     session.computed_here = True
     # What was edited while it ran is not in the result: of the scene as it is now, only what the
@@ -193,7 +193,7 @@ def open_result(session: Session, case: Case, folder: Path) -> None:
         from MRNLib.examination import from_json
 
         session.result = from_json(written.read_text(encoding="utf-8"))
-        session.nodes = results.show(session.scene, session.result)
+        session.nodes = results.show(session.scene, session.result, beside=qsm)
         session.result_folder, session.computed_here = folder, False
         freshness.remember(session.nodes.text, session.fingerprint())
     session.look()

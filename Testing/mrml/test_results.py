@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
+import types
 
 import pytest
 from MRNDiagnosisLib import results
@@ -207,6 +208,62 @@ def test_saved_scene_gives_the_result_back(scene, tmp_path):
     assert restored.chart.GetPlotSeriesNode() is restored.series
     assert restored.biomarkers.GetLocked()
     assert restored.chart.GetXAxisTitle().endswith(NOTICE)
+
+
+def hierarchy_of(scene):
+    import slicer
+
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+
+def parents(scene, nodes):
+    """The subject hierarchy's name of what each node of a result lies under."""
+    hierarchy = hierarchy_of(scene)
+    items = [hierarchy.GetItemByDataNode(getattr(nodes, part)) for part in PARTS]
+    assert all(items)
+    return {hierarchy.GetItemName(hierarchy.GetItemParent(item)) for item in items}
+
+
+def in_study(scene, name):
+    """A volume under a study of its own."""
+    hierarchy = hierarchy_of(scene)
+    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), name)
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    hierarchy.CreateItem(study, volume)
+    return volume
+
+
+def test_result_lies_under_the_study_of_its_volume(scene):
+    first, second = in_study(scene, "first visit"), in_study(scene, "second visit")
+    nodes = results.show(scene, examination(), beside=first)
+    assert parents(scene, nodes) == {"first visit"}
+    nodes = results.show(scene, examination(), beside=second)
+    assert parents(scene, nodes) == {"second visit"}
+
+
+def test_restored_result_lies_where_it_was(scene, tmp_path):
+    results.show(scene, examination(), beside=in_study(scene, "first visit"))
+    saved_and_read(scene, tmp_path)
+    scene.RemoveNode(results.find(scene).GetNodeReference("MRN.Maskings"))  # it is made again
+    assert parents(scene, results.restore(scene)[1]) == {"first visit"}
+
+
+def test_result_without_a_hierarchy(scene, monkeypatch):
+    """As in a front end that leaves the module out."""
+    import slicer
+
+    none = types.SimpleNamespace(GetSubjectHierarchyNode=lambda scene: None)
+    monkeypatch.setattr(slicer, "vtkMRMLSubjectHierarchyNode", none)
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert results.show(scene, examination(), beside=volume).maskings.GetNumberOfRows() == 16
+
+
+def test_result_of_a_volume_without_a_study(scene):
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    nodes = results.show(scene, examination(), beside=volume)
+    hierarchy = hierarchy_of(scene)
+    item = hierarchy.GetItemByDataNode(nodes.maskings)
+    assert hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID()
 
 
 def test_restoring_leaves_the_names(scene, tmp_path):

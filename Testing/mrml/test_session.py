@@ -153,6 +153,21 @@ def test_diagnose(session, outlined, runner, tmp_path):
     assert state(session).buttons["reportButton"].enabled
 
 
+def test_outlines_and_result_lie_under_the_study(session, patient, runner, tmp_path):
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session.scene)
+    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
+    for volume in (session.chosen.qsm, session.chosen.nm):
+        hierarchy.CreateItem(study, volume)
+    work.diagnose(session)
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(patient))
+    chosen, nodes = session.chosen, session.nodes
+    made = [chosen.qsm_segmentation, chosen.nm_segmentation, nodes.text, nodes.chart, nodes.rois]
+    items = [hierarchy.GetItemByDataNode(node) for node in made]
+    assert {hierarchy.GetItemParent(item) for item in items} == {study}
+
+
 def test_diagnose_draws_what_is_missing(session, patient, runner, tmp_path):
     work.diagnose(session)
     assert runner.option("qsm-mask") is None
