@@ -17,7 +17,7 @@ from typing import Any, Literal
 from MRNDiagnosisLib.callbacks import call, nothing
 from MRNDiagnosisLib.jobs import Job, Outcome, Runner
 from MRNLib.bundle_store import MANIFEST, folder_of
-from MRNLib.casefiles import Case, read_cohort
+from MRNLib.casefiles import Case, UnusableCase, survey_cohort
 from MRNLib.files import sha256
 from MRNLib.parameters import Parameters
 from MRNLib.writing import require_folder
@@ -63,7 +63,11 @@ class Batch:
         on_done: Called once with all rows, after the last case or a stop.
 
     Raises:
-        InputError: The folder holds no usable cases, or ``out`` cannot be written.
+        InputError: The folder holds no cases, or ``out`` cannot be written.
+
+    Attributes:
+        cases: The files of each row; None where they cannot be used, which the row says.
+        rows: The table.
     """
 
     def __init__(
@@ -79,10 +83,16 @@ class Batch:
         on_done: Callable[[list[Row]], Any] = nothing,
     ) -> None:
         require_folder(out)
-        found = read_cohort(folder)
         unmasked: dict[str, Any] = {} if given_masks else {"qsm_mask": None, "nm_mask": None}
-        self.cases = [replace(case, **unmasked) for case in found]
-        self.rows = [Row(case.identifier) for case in self.cases]
+        self.cases: list[Case | None] = []
+        self.rows: list[Row] = []
+        for found in survey_cohort(folder):
+            if isinstance(found, UnusableCase):
+                self.cases.append(None)
+                self.rows.append(Row(found.identifier, "failed", message=str(found.error)))
+            else:
+                self.cases.append(replace(found, **unmasked))
+                self.rows.append(Row(found.identifier))
         self.parameters = parameters
         self.out = out
         self.on_row, self.on_progress = on_row, on_progress
@@ -145,6 +155,8 @@ class Batch:
     def _begin(self, number: int) -> None:
         assert self._runner is not None
         case = self.cases[number]
+        if case is None:
+            return
         known = finished_result(self.result_folder(number), case, self.parameters)
         if known is not None:
             self._show(number, **_result(known), message="done before")

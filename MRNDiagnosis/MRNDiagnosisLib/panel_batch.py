@@ -99,6 +99,9 @@ class BatchPart:
         if self._batch is None or self._session.chosen is None or self._session.runs.task:
             return
         case, folder = self._batch.cases[number], self._batch.result_folder(number)
+        if case is None:
+            self._session.runs.say(self._batch.rows[number].message)
+            return
         try:
             with slicer.util.WaitCursor():
                 work.open_result(self._session, case, folder)

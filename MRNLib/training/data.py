@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MRNLib.anatomy import ROIS, RoiDefinition
-from MRNLib.casefiles import DIAGNOSES, Case, folds
+from MRNLib.casefiles import DIAGNOSES, Case
 from MRNLib.errors import InputError
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Box, Roi, boxes_from_masks, crop, union
+from MRNLib.splits import folds
 from MRNLib.writing import replaced
 
 SPARE_VOXELS = 4

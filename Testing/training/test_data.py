@@ -11,10 +11,11 @@ import torch
 from conftest import make_patient
 
 from MRNLib.anatomy import ROIS, roi
-from MRNLib.casefiles import Case, folds
+from MRNLib.casefiles import Case
 from MRNLib.errors import InputError
 from MRNLib.models.config import PreprocessConfig
 from MRNLib.rois import Box, boxes_from_masks, crop
+from MRNLib.splits import folds
 from MRNLib.training.augment import Augmentation, Mirror
 from MRNLib.training.data import (
     SPARE_SLICES,
