@@ -7,11 +7,12 @@ import shutil
 import time
 
 import pytest
-from MRNDiagnosisLib.batch import Batch, finished_result
+from MRNDiagnosisLib.batch import Batch
 from MRNDiagnosisLib.jobs import ProcessRunner
 
 from MRNLib.casefiles import read_cohort
 from MRNLib.errors import InputError
+from MRNLib.finished import finished_result
 from MRNLib.parameters import Parameters
 
 
