@@ -12,26 +12,10 @@ from MRNDiagnosisLib import export, review, rois, volumes, work
 from MRNDiagnosisLib.facts import facts_of
 from MRNDiagnosisLib.panel import present
 from MRNDiagnosisLib.session import Session
-from panel_helpers import Chosen, FakeRunner
 from report_helpers import examination
 from scenes import cube
 
 from MRNLib.examination import to_json
-
-
-@pytest.fixture
-def runner():
-    return FakeRunner()
-
-
-@pytest.fixture
-def session(scene, tmp_path, runner):
-    folder = tmp_path / "session"
-    folder.mkdir()
-    made = Session(scene, folder, runner)
-    made.choose(Chosen())
-    yield made
-    made.choose(None)
 
 
 @pytest.fixture
@@ -329,48 +313,3 @@ def test_export(session, diagnosed, tmp_path):
         assert np.array_equal(sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second))
     export.export_files(session, target)
     assert (target / "case__1_" / "QSM_mask.nii.gz").is_file()
-
-
-def test_demo_patient(session, runner, phantom_case):
-    from MRNDiagnosisLib.sample_data import SAMPLES
-
-    work.make_demo(session, SAMPLES[0])
-    assert runner.started[-1][0] == "phantom"
-    assert runner.option("diagnosis") == "PD"
-    out = Path(runner.option("out"))
-    (out / "PHM_1").mkdir()
-    for role, path in (("QSM", phantom_case.qsm), ("NM", phantom_case.nm)):
-        (out / "PHM_1" / f"{role}.nii.gz").write_bytes(Path(path).read_bytes())
-    runner.finish(folder=str(out))
-    assert session.chosen.qsm.GetName() == "Demo patient (PD) QSM"
-    assert session.chosen.qsm.GetAttribute(volumes.PHANTOM_ATTRIBUTE) == "1"
-    assert not out.exists()
-    session.check()
-    assert "can be used together" in text(session, "inputsLabel")
-
-
-def test_demo_patient_that_could_not_be_made(session, runner):
-    from MRNDiagnosisLib.sample_data import SAMPLES
-
-    work.make_demo(session, SAMPLES[0])
-    runner.event("error", text="the disk is full")
-    runner.finish(2)
-    assert text(session, "statusLabel") == "the disk is full"
-    work.make_demo(session, SAMPLES[0])
-    runner.finish(folder=runner.option("out"))
-    assert "holds no patients" in text(session, "statusLabel")
-    assert session.chosen.qsm is None
-
-
-def test_demo_patient_cancelled(session, runner):
-    from MRNDiagnosisLib.sample_data import SAMPLES
-
-    work.make_demo(session, SAMPLES[1])
-    session.runs.cancel()
-    assert Path(runner.option("cancel-file")).exists()
-    assert runner.killed == 0
-    folder = Path(runner.option("out"))
-    runner.finish(130)
-    assert "Cancelled" in text(session, "statusLabel")
-    assert not folder.exists()
-    assert session.chosen.qsm is None
