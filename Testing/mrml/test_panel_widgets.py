@@ -9,6 +9,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+
+# Qt's own libraries (libEGL, libGL) come with the system, not with PySide6.
+pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
+
 import render_panel
 from MRNDiagnosisLib.panel import present
 from MRNDiagnosisLib.panel_facts import Facts
