@@ -80,6 +80,7 @@ class BatchPart:
                 given_masks=self._ui.batchMasksCheckBox.checked,
                 on_row=self._show,
                 on_progress=session.runs.progress,
+                on_log=session.runs.log,
                 on_done=self._done,
             )
         except InputError as error:
@@ -89,6 +90,7 @@ class BatchPart:
         self._ui.batchTable.setRowCount(len(self._batch.rows))
         for number, row in enumerate(self._batch.rows):
             self._show(number, row)
+        self._ui.batchTable.resizeColumnToContents(0)
         session.runs.begin("batch", _Stop(self._batch))
         self._batch.start(session.runs.runner())
 

@@ -162,9 +162,11 @@ class PanelState:
         lines: Labels.
         progress: Percent done, or None while nothing runs.
         details: Whether there is something to see in the result's tabs or the log.
+        result: Whether there is a result; without one there is only the log to see.
     """
 
     buttons: Mapping[str, Button]
     lines: Mapping[str, Line]
     progress: int | None = None
     details: bool = False
+    result: bool = False

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from MRNDiagnosisLib.panel_facts import Facts, Line, RoiFacts, busy
 from MRNDiagnosisLib.translation import tr as _
 from MRNLib.anatomy import NOT_ATYPICAL, ROI_NAMES
+from MRNLib.rois import STRAYS
+
+if TYPE_CHECKING:
+    from MRNLib.examination import Examination
 
 
 def lines(facts: Facts) -> dict[str, Line]:
@@ -112,13 +118,19 @@ def _check(roi: RoiFacts, known: bool, unused: bool) -> Line:
     if not known:
         return Line(_("no outlines yet"))
     if roi.notes:
-        return Line("\n".join(roi.notes), "warning")
+        return Line("\n".join(_in_row(roi.name, text) for text in roi.notes), "warning")
     if not roi.slices:
         return Line(_("no outlines yet"))
     words = _("set by hand") if roi.by_hand else _("present")
     if unused:
         return Line(_("{state}, left out").format(state=words))
     return Line(words, "good")
+
+
+def _in_row(name: str, text: str) -> str:
+    """A library's sentence about a ROI in the ROI's own row: short, and without its name."""
+    said = text.removeprefix(f"ROI {name}").removeprefix(":").strip()
+    return said.replace(STRAYS, _("stray voxels ignored"))
 
 
 def _status(facts: Facts) -> Line:
@@ -130,6 +142,10 @@ def _status(facts: Facts) -> Line:
         return Line(_("Cancelled. The scene is as it was."))
     if facts.ended:
         return Line(facts.ended, "error")
+    shown = facts.result.warnings if facts.result is not None else ()
+    if facts.notes and set(facts.notes) <= set(shown):
+        said = _("Warnings: {number}, in the tab below.")
+        return Line(said.format(number=len(facts.notes)), "warning")
     return Line("\n".join(facts.notes), "warning") if facts.notes else Line()
 
 
@@ -145,8 +161,8 @@ def _freshness(facts: Facts) -> Line:
 def _result(facts: Facts) -> dict[str, Line]:
     shown = facts.result
     if shown is None:
-        lines_ = {name: Line() for name in ("probabilityLabel", "robustnessLabel", "warningsLabel")}
-        return lines_ | {"headlineLabel": Line(_("No result yet."))}
+        names = ("probabilityLabel", "robustnessLabel", "warningsLabel", "notesLabel")
+        return {name: Line() for name in names} | {"headlineLabel": Line(_("No result yet."))}
     votes = ", ".join(f"{fold.probability_pd:.2f}" for fold in shown.folds)
     spread = _("folds: {votes} (spread {spread})")
     said = [
@@ -162,15 +178,22 @@ def _result(facts: Facts) -> dict[str, Line]:
     headline = Line(shown.headline, "warning" if shown.demonstration else "plain")
     if facts.changes:
         headline = Line(_("Out of date: {headline}").format(headline=shown.headline), "warning")
-    notes = [*shown.warnings, *shown.segmentation_notes]
-    for roi in shown.rois:
-        notes += [f"{roi.name}: {text}" for text in roi.warnings]
-    listed = "\n".join(f"• {text}" for text in dict.fromkeys(notes))
     return {
         "headlineLabel": headline,
         "probabilityLabel": Line(number),
         "robustnessLabel": Line(f"{shown.robustness}\n{NOT_ATYPICAL}".strip()),
-        "warningsLabel": Line(listed or _("No warnings."), "warning" if listed else "good"),
+    } | _warnings(shown)
+
+
+def _warnings(shown: Examination) -> dict[str, Line]:
+    """Each warning once, and below them where the masks come from, which is none."""
+    said = list(dict.fromkeys(shown.warnings))
+    for roi in shown.rois:
+        said += [f"{roi.name}: {text}" for text in roi.warnings if text not in said]
+    listed = "\n".join(f"• {text}" for text in said)
+    return {
+        "warningsLabel": Line(listed, "warning") if said else Line(_("No warnings."), "good"),
+        "notesLabel": Line("\n".join(t for t in shown.segmentation_notes if t not in said)),
     }
 
 

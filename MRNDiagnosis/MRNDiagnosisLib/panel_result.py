@@ -31,10 +31,14 @@ class ResultPart:
         nodes = self._session.nodes
         if nodes is self._shown:
             return
-        self._shown = nodes
+        before, self._shown = self._shown, nodes
         self._ui.maskingTableView.setMRMLTableNode(nodes and nodes.maskings)
         self._ui.biomarkerTableView.setMRMLTableNode(nodes and nodes.biomarkers)
         if nodes is not None:
+            for table in (self._ui.maskingTableView, self._ui.biomarkerTableView):
+                table.resizeColumnsToContents()
+            if before is None:
+                self._ui.resultTabs.setCurrentIndex(0)  # there was only the log to see
             view = self._plot_view()
             view.SetPlotChartNodeID(nodes.chart.GetID())
             self._ui.maskingPlotWidget.setMRMLPlotViewNode(view)

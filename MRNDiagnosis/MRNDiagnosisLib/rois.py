@@ -20,7 +20,7 @@ from MRNLib.geometry import Grid
 
 ROI_ATTRIBUTE = "MRN.Roi"
 # Of the view; Slicer's own is 3.
-HANDLE_PERCENT = 1.2
+HANDLE_PERCENT = 1.6
 # Of a handle's size.
 LINE_THICKNESS = 0.25
 
@@ -145,9 +145,3 @@ def _corners(roi_node: Any, size: NDArray[np.float64]) -> NDArray[np.float64]:
     axes, centre = np.array(rows)[:, :3], np.array(rows)[:, 3]
     ends = np.array(np.meshgrid(*[(-0.5, 0.5)] * 3, indexing="ij")).reshape(3, -1)
     return (axes @ (ends * size[:, None])).T + centre
-
-
-def centre_of(roi_node: Any) -> tuple[float, float, float]:
-    """The middle of an ROI node in RAS, for the slice views to jump to."""
-    right, anterior, superior = roi_node.GetCenter()
-    return right, anterior, superior

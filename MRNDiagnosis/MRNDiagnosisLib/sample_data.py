@@ -12,6 +12,7 @@ from typing import Any
 from MRNDiagnosisLib.callbacks import call, nothing
 from MRNDiagnosisLib.jobs import Job, Outcome, Runner
 from MRNDiagnosisLib.translation import tr as _
+from MRNDiagnosisLib.views import show_volume
 from MRNDiagnosisLib.volumes import load
 from MRNLib.casefiles import Case, read_cohort
 from MRNLib.errors import InputError
@@ -94,7 +95,7 @@ class Making:
 
 
 def show(scene: Any, case: Case, sample: Sample) -> tuple[Any, Any]:
-    """Loads QSM and NM of a demo patient, which stand on their own when the files are gone.
+    """Loads and shows QSM and NM of a demo patient, which outlive their files.
 
     Raises:
         InputError: A file cannot be read.
@@ -107,6 +108,7 @@ def show(scene: Any, case: Case, sample: Sample) -> tuple[Any, Any]:
         node.SetAndObserveStorageNodeID(None)
         scene.RemoveNode(storage)
         nodes.append(node)
+    show_volume(nodes[0])
     return nodes[0], nodes[1]
 
 
@@ -166,5 +168,4 @@ class _Downloader:
             slicer.app.processEvents()
         if not found:
             raise InputError(errors[0] if errors else "the demo patient could not be loaded")
-        slicer.util.setSliceViewerLayers(background=found[0], foreground=None, fit=True)
         return found

@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from MRNDiagnosisLib import freshness, results, sample_data, segmentations, settings, volumes
+from MRNDiagnosisLib import (
+    freshness,
+    results,
+    rois,
+    sample_data,
+    segmentations,
+    settings,
+    views,
+    volumes,
+)
 from MRNDiagnosisLib.case import Inputs, prepare
 from MRNDiagnosisLib.freshness import Fingerprint
 from MRNDiagnosisLib.session import Session
@@ -55,6 +64,7 @@ def segment(session: Session) -> None:
         if session.chosen is chosen:
             _show_masks(session, result["files"], inputs, MODALITIES)
             session.look()
+            centre(session)
 
     session.runs.start(
         "segment", "segment", take, lambda folder: prepare(inputs, folder), parameters
@@ -106,6 +116,13 @@ def _take_diagnosis(
         replace(start, masks=now.masks | start.masks, boxes=now.boxes | start.boxes),
     )
     session.look()
+    if drawn:
+        centre(session)
+
+
+def centre(session: Session) -> None:
+    """Centres the 3-D views on the boxes, and with them on the nuclei."""
+    views.centre_3d(views.around(rois.find_nodes(session.scene).values()))
 
 
 def _show_masks(
@@ -153,6 +170,7 @@ def import_mask(session: Session, modality: str, path: Path) -> None:
         return
     session.runs.say("")
     session.look()
+    centre(session)
 
 
 def make_demo(session: Session, sample: sample_data.Sample) -> None:
@@ -182,6 +200,7 @@ def open_result(session: Session, case: Case, folder: Path) -> None:
     chosen = session.chosen
     qsm = volumes.load(session.scene, case.qsm, f"{case.identifier} QSM")
     nm = volumes.load(session.scene, case.nm, f"{case.identifier} NM")
+    views.show_volume(qsm)
     chosen.qsm, chosen.nm = qsm, nm
     chosen.t1 = chosen.qsm_segmentation = chosen.nm_segmentation = None
     inputs = settings.volumes_of(chosen)

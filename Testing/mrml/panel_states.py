@@ -10,6 +10,7 @@ from report_helpers import examination
 
 from MRNLib.anatomy import ROI_NAMES
 from MRNLib.examination import DEMONSTRATION, NO_MEANING
+from MRNLib.rois import STRAYS
 
 ROIS = tuple(RoiFacts(name, 9, (31.0, 24.0, 18.0)) for name in ROI_NAMES)
 READY = Facts(qsm="QSM", nm="NM", checked=True, bundle="phantom-tiny")
@@ -238,6 +239,24 @@ STATES = [
         "Classify",
         "checkNMLabel",
         "absent",
+    ),
+    (
+        "stray voxels in a box",
+        dataclasses.replace(
+            OUTLINED, rois=(RoiFacts("NM", notes=(f"ROI NM: {STRAYS}: SN left 2",)), *ROIS[1:])
+        ),
+        True,
+        "Classify",
+        "checkNMLabel",
+        "stray voxels ignored: SN left 2",
+    ),
+    (
+        "warnings of a run that are the result's",
+        done(result=examination(warnings=("The unit was ppm.",)), notes=("The unit was ppm.",)),
+        True,
+        "Classify",
+        "statusLabel",
+        "Warnings: 1",
     ),
     (
         "report of an earlier session",

@@ -11,6 +11,7 @@ from panel_states import OUTLINED, READY, ROIS, STATES, done, each_state
 from report_helpers import examination
 
 from MRNLib.examination import DEMONSTRATION, NO_MEANING
+from MRNLib.rois import STRAYS
 
 
 def test_every_state_has_a_name_of_its_own():
@@ -92,6 +93,25 @@ def test_warnings_of_the_result_are_listed_once():
     shown = examination(warnings=("The unit was ppm.",), segmentation_notes=("The unit was ppm.",))
     text = present(done(result=shown)).lines["warningsLabel"].text
     assert text.count("The unit was ppm.") == 1
+
+
+def test_a_rois_warning_is_listed_once_and_where_masks_come_from_is_none():
+    text = f"ROI NM: {STRAYS}: SN left 2"
+    shown = examination(warnings=(text,), segmentation_notes=("QSM mask: given",))
+    rois = tuple(
+        dataclasses.replace(roi, warnings=(text,) if roi.name == "NM" else ()) for roi in shown.rois
+    )
+    lines = present(done(result=dataclasses.replace(shown, rois=rois))).lines
+    assert lines["warningsLabel"].text == f"• {text}"
+    assert lines["notesLabel"].text == "QSM mask: given"
+    assert lines["notesLabel"].kind == "plain"
+
+
+def test_a_run_shows_the_log_alone_until_there_is_a_result():
+    running = present(dataclasses.replace(READY, running="diagnose"))
+    assert running.details
+    assert not running.result
+    assert present(done(running="diagnose")).result
 
 
 def test_reports_of_an_earlier_session():

@@ -51,6 +51,8 @@ def test_state(shown, facts, enabled, tip, label, text):
         assert button.text in (None, widget.text()), name
     assert ui.progressBar.isHidden() is (not facts.running)
     assert ui.resultTabs.isHidden() is (not state.details)
+    tabs = [ui.resultTabs.isTabVisible(number) for number in range(ui.resultTabs.count())]
+    assert tabs == [*[state.result] * 3, True]
 
 
 def test_states_are_drawn(shown):

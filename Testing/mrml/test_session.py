@@ -229,7 +229,9 @@ def test_cancel_leaves_the_scene_as_it_was(session, outlined, runner):
 
 def test_closing_the_scene_cancels_and_forgets(session, outlined, runner, tmp_path):
     work.diagnose(session)
+    runner.event("warning", text="ROI NM: stray voxels")
     session.choose(None)
+    assert session.runs.notes == ()
     assert Path(runner.option("cancel-file")).exists()
     runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
     assert session.result is None

@@ -20,6 +20,7 @@ from MRNDiagnosisLib.panel import present
 from panel_states import STATES, each_state
 
 from MRNLib.anatomy import NOT_ATYPICAL, ROI_NAMES
+from MRNLib.rois import STRAYS
 
 LIBRARY = Path(__file__).resolve().parents[2] / "MRNDiagnosis" / "MRNDiagnosisLib"
 FILES = sorted(LIBRARY.glob("panel*.py"))
@@ -62,6 +63,9 @@ def given(facts) -> set[str]:
                 walk(entry)
 
     walk(dataclasses.asdict(facts))
+    # A ROI's row says it without the ROI's name.
+    found |= {text.removeprefix(f"ROI {name}").lstrip(": ") for text in found for name in ROI_NAMES}
+    found |= {text.removeprefix(STRAYS) for text in found}
     if facts.result is not None:
         found |= {facts.result.notice, facts.result.headline, facts.result.robustness}
     return {text for text in found if text.strip()}

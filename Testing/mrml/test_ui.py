@@ -242,7 +242,7 @@ class Recorder:
     def __getattr__(self, name):
         if not name.startswith("set"):
             raise AttributeError(name)
-        return lambda value: self.values.__setitem__(name[3:].lower(), value)
+        return lambda *given: self.values.__setitem__(name[3:].lower(), given[-1])
 
 
 class FakeUi:

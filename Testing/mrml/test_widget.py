@@ -180,7 +180,12 @@ def test_from_volumes_to_result(widget, runner, phantom_case, tmp_path):
     given = ui.segmentEditorWidget.given
     assert given["setSegmentationNode"] is session.chosen.qsm_segmentation
     ui.goQSM2Button.emit()
+    assert ui.resultTabs.currentIndex == 0
+    assert "resizeColumnsToContents" in ui.biomarkerTableView.given
+    assert ui.editQsmButton.checked is True
     widget.on_scene_closing(None, None)
+    assert ui.editQsmButton.checked is False
+    assert ui.qsmShow3DButton.checked is False
     assert ui.maskingTableView.given["setMRMLTableNode"] is None
     assert ui.headlineLabel.text == "No result yet."
 
