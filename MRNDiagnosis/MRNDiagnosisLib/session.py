@@ -93,15 +93,20 @@ class Session:
 
     def choose(self, chosen: Any) -> None:
         """Takes up what the parameter node says; None ends what belongs to the scene."""
-        if _node(chosen) is not _node(self.chosen):
+        if not self.has(chosen):
             self.runs.cancel()
             self.runs.forget()
             self._watcher.release()
             self._forget()
-            self.chosen = chosen
+        # Slicer's wrapper keeps what it read first: of a scene that is being read, too little.
+        self.chosen = chosen
         if chosen is not None:
             self._restore()
             self.look()
+
+    def has(self, chosen: Any) -> bool:
+        """Whether this is what is chosen from, though the wrapper may be another."""
+        return _node(chosen) is _node(self.chosen)
 
     def _restore(self) -> None:
         """Takes up the result that is in the scene, such as one read from a file."""

@@ -61,7 +61,7 @@ def segment(session: Session) -> None:
         return
 
     def take(result: Mapping[str, Any]) -> None:
-        if session.chosen is chosen:
+        if session.has(chosen):
             _show_masks(session, result["files"], inputs, MODALITIES)
             session.look()
             centre(session)
@@ -83,7 +83,7 @@ def diagnose(session: Session) -> None:
         return
 
     def take(result: Mapping[str, Any]) -> None:
-        if session.chosen is chosen:  # else the scene was closed meanwhile
+        if session.has(chosen):  # else the scene was closed meanwhile
             _take_diagnosis(session, result["files"], inputs, start)
 
     session.runs.start(
@@ -178,7 +178,7 @@ def make_demo(session: Session, sample: sample_data.Sample) -> None:
     chosen = session.chosen
 
     def done(case: Case | None, error: str) -> None:
-        if case is not None and session.chosen is chosen:
+        if case is not None and session.has(chosen):
             try:
                 chosen.qsm, chosen.nm = sample_data.show(session.scene, case, sample)
                 chosen.t1 = chosen.qsm_segmentation = chosen.nm_segmentation = None

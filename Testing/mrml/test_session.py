@@ -315,3 +315,17 @@ def test_export(session, diagnosed, tmp_path):
         assert np.array_equal(sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second))
     export.export_files(session, target)
     assert (target / "case__1_" / "QSM_mask.nii.gz").is_file()
+
+
+def test_a_newer_wrapper_of_the_same_node_takes_the_place_of_the_older(
+    session, patient, runner, scene
+):
+    """Slicer's wrappers keep what they read first, and a scene is read node by node."""
+    older, newer = session.chosen, dataclasses.replace(session.chosen)
+    for wrapper in (older, newer):
+        wrapper.__dict__["parameterNode"] = scene
+    work.segment(session)
+    session.choose(newer)
+    assert session.chosen is newer
+    runner.finish_with(masks_of(patient))
+    assert newer.qsm_segmentation is not None
