@@ -191,7 +191,7 @@ class MRNDiagnosisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 batch=self.parts["batch"].facts(),
             )
             panel_view.apply(panel.present(facts), self.ui)
-            for name in ("nuclei", "result", "advanced"):
+            for name in ("nuclei", "rois", "result", "advanced"):
                 self.parts[name].update()
         finally:
             self._drawing = False

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from MRNLib.bundle_store import folder_of, installed_bundles
+from MRNLib.bundle_store import CARD, damaged, folder_of, installed_bundles, read_checked
 from MRNLib.errors import BundleError
 from MRNLib.manifest import Manifest, SegmenterEntry, encoder_file, head_file
 from MRNLib.models.heads import HEAD_PREFIX
@@ -54,19 +54,10 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         """The bytes of one file, after its size and hash were checked."""
-        path = self.folder / name
         stored = self.manifest.files.get(name)
         if stored is None:
             raise BundleError(f"The manifest does not list {name}.", file=self.folder)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise _damaged(path, f"The file cannot be read ({error.strerror}).") from error
-        if len(data) != stored.size or hashlib.sha256(data).hexdigest() != stored.sha256:
-            raise _damaged(
-                path, "The file is not the one its manifest describes (SHA-256 differs)."
-            )
-        return data
+        return read_checked(self.folder / name, stored.size, stored.sha256)
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The finite float32 tensors of one safetensors file."""
@@ -76,10 +67,10 @@ class Bundle:
         try:
             state = safetensors.torch.load(self.read(name))
         except safetensors.SafetensorError as error:
-            raise _damaged(self.folder / name, "This is not a safetensors file.") from error
+            raise damaged(self.folder / name, "This is not a safetensors file.") from error
         for key, tensor in state.items():
             if not tensor.isfinite().all():
-                raise _damaged(self.folder / name, f"Tensor {key} holds NaN or infinity.")
+                raise damaged(self.folder / name, f"Tensor {key} holds NaN or infinity.")
         return {key: tensor.float() for key, tensor in state.items()}
 
     def head(self, fold: int) -> dict[str, Tensor]:
@@ -91,7 +82,7 @@ class Bundle:
             == state[f"{HEAD_PREFIX}hidden.bias"].shape[0]
             == state[f"{HEAD_PREFIX}output.weight"].shape[1]
         ):
-            raise _damaged(self.folder / name, "The tensors are no classification head.")
+            raise damaged(self.folder / name, "The tensors are no classification head.")
         return state
 
     def encoder(self, fold: int) -> Mrn:
@@ -107,7 +98,7 @@ class Bundle:
             wrong = sorted(
                 k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)
             )
-            raise _damaged(
+            raise damaged(
                 self.folder / name,
                 f"{len(wrong)} tensors do not fit the model, the first is {wrong[0]}.",
             )
@@ -150,7 +141,7 @@ class Bundle:
 
     def card(self) -> str:
         """The model card, Markdown."""
-        return self.read("docs/README.md").decode()
+        return self.read(CARD).decode()
 
     def _checked(self, fold: int) -> int:
         if fold not in self.manifest.folds:
@@ -184,13 +175,5 @@ def open_bundle(name_or_folder: str | Path) -> Bundle:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise _damaged(path, f"The manifest is not valid: {where}: {first['msg']}.") from error
+        raise damaged(path, f"The manifest is not valid: {where}: {first['msg']}.") from error
     return Bundle(folder, manifest, hashlib.sha256(data).hexdigest())
-
-
-def _damaged(path: Path, found: str) -> BundleError:
-    return BundleError(
-        found,
-        file=path,
-        remedy="The bundle is damaged or was changed. Install it again; nothing was run with it.",
-    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from MRNLib.bundle import Bundle, open_bundle
+from MRNLib.bundle_store import CARD
 from MRNLib.errors import InputError
 from MRNLib.manifest import (
     FORMAT,
@@ -28,8 +29,6 @@ from MRNLib.writing import replaced, replaced_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CARD = "docs/README.md"
 
 
 @dataclass(frozen=True)

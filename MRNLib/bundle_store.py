@@ -6,6 +6,8 @@ installed. :mod:`MRNLib.bundle_install` puts bundles into the user's folder.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,6 +19,7 @@ from MRNLib.errors import BundleError
 SHIPPED = Path(__file__).parent / "bundles"
 FOLDER_VARIABLE = "MRN_BUNDLES"
 MANIFEST = "manifest.json"
+CARD = "docs/README.md"
 # A bundle's name becomes a folder's: no separators, no leading dot, nothing Windows refuses.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(?<!\.)")
 
@@ -56,6 +59,47 @@ def folder_of(name: str) -> Path | None:
         return None
     places = (SHIPPED / name, user_folder() / name)
     return next((place for place in places if (place / MANIFEST).is_file()), None)
+
+
+def read_checked(path: Path, size: int, sha256: str) -> bytes:
+    """The bytes of a bundle's file, which has to be the one that the manifest describes.
+
+    Raises:
+        BundleError: The file is missing, or its size or SHA-256 is another.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise damaged(path, f"The file cannot be read ({error.strerror}).") from error
+    if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+        raise damaged(path, "The file is not the one its manifest describes (SHA-256 differs).")
+    return data
+
+
+def read_card(name: str) -> str:
+    """The model card of an installed bundle, Markdown; checked as by :class:`MRNLib.bundle.Bundle`.
+
+    Raises:
+        BundleError: There is no such bundle, it has no card, or the card was changed.
+    """
+    folder = folder_of(name)
+    if folder is None:
+        raise BundleError(f"The model {name!r} is not on this computer.", remedy="add it first")
+    try:
+        stored = json.loads((folder / MANIFEST).read_bytes())["files"][CARD]
+        size, sha256 = int(stored["size"]), str(stored["sha256"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise damaged(folder / MANIFEST, "The manifest lists no model card.") from error
+    return read_checked(folder / CARD, size, sha256).decode()
+
+
+def damaged(path: Path, found: str) -> BundleError:
+    """What is said of a bundle that is not as it was published."""
+    return BundleError(
+        found,
+        file=path,
+        remedy="The bundle is damaged or was changed. Install it again; nothing was run with it.",
+    )
 
 
 def remove_bundle(name: str) -> Path:

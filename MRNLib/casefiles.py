@@ -1,4 +1,4 @@
-"""Where patients' files are: a cohort in the challenge's folder layout, its diagnoses, its folds.
+"""Where patients' files are: a cohort in the challenge's folder layout, its diagnoses.
 
 Layout: ``<folder>/<identifier>/{NM,QSM,T1}.nii.gz`` and ``{NM,QSM}_mask.nii.gz`` (``.nii``,
 ``.nrrd`` and ``.mha`` too), with the diagnoses in a table such as ``<folder>/labels.csv``.
@@ -7,8 +7,6 @@ Layout: ``<folder>/<identifier>/{NM,QSM,T1}.nii.gz`` and ``{NM,QSM}_mask.nii.gz`
 from __future__ import annotations
 
 import csv
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from MRNLib.errors import InputError
 
 DIAGNOSES = ("HC", "PD")
 LABELS_FILE = "labels.csv"
+FILES = ("QSM", "NM", "T1", "QSM_mask", "NM_mask")
 FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 IDENTIFIER_COLUMNS = (
     "id",
@@ -58,6 +57,19 @@ class Case:
     diagnosis: str | None = None
 
 
+@dataclass(frozen=True)
+class UnusableCase:
+    """A patient's folder whose files cannot make a case.
+
+    Attributes:
+        identifier: The folder's name.
+        error: What is the matter with it.
+    """
+
+    identifier: str
+    error: InputError
+
+
 def _named(folder: Path, name: str) -> Path | None:
     """The file ``name`` in one of the formats, None if there is none; two are refused."""
     found = [folder / f"{name}{ending}" for ending in FORMATS]
@@ -79,7 +91,7 @@ def find_case(folder: str | Path, diagnosis: str | None = None) -> Case:
         InputError: The QSM or NM file is missing, or a file is there in two formats.
     """
     folder = Path(folder)
-    paths = {name: _named(folder, name) for name in ("QSM", "NM", "T1", "QSM_mask", "NM_mask")}
+    paths = {name: _named(folder, name) for name in FILES}
     qsm, nm = paths["QSM"], paths["NM"]
     if qsm is None or nm is None:
         missing = " and ".join(name for name in ("QSM", "NM") if paths[name] is None)
@@ -95,6 +107,9 @@ def find_case(folder: str | Path, diagnosis: str | None = None) -> Case:
 def read_cohort(folder: str | Path, labels_csv: str | Path | None = None) -> list[Case]:
     """All patients of a folder in the challenge's layout, sorted by identifier.
 
+    For work on the patients as a group, such as training; :func:`survey_cohort` lets the others go
+    on where one cannot be used.
+
     Args:
         folder: Holds one folder for each patient; folders without any of the five files are passed
             over.
@@ -104,15 +119,47 @@ def read_cohort(folder: str | Path, labels_csv: str | Path | None = None) -> lis
     Raises:
         InputError: No patients, a patient without QSM or NM, or a table that cannot be understood.
     """
+    cases = []
+    for found in survey_cohort(folder):
+        if isinstance(found, UnusableCase):
+            raise found.error
+        cases.append(found)
+    folder = Path(folder)
+    if labels_csv is None and (folder / LABELS_FILE).is_file():
+        labels_csv = folder / LABELS_FILE
+    if labels_csv is None:
+        return cases
+    diagnoses = read_diagnoses(labels_csv)
+    if not any(case.identifier in diagnoses for case in cases):
+        raise InputError(
+            f"the table names none of the {len(cases)} patients in {folder}",
+            file=labels_csv,
+            expected=f"identifiers like {cases[0].identifier}",
+            remedy="check that table and folder belong together",
+        )
+    return [replace(case, diagnosis=diagnoses.get(case.identifier)) for case in cases]
+
+
+def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
+    """Every patient's folder in ``folder``, sorted by identifier: a case, or why it is none.
+
+    For work on one patient after another, where one that lacks a file must not stop the others.
+    Diagnoses are not read.
+
+    Raises:
+        InputError: There is no such folder, or none of a patient in it.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("there is no such folder", file=folder, remedy="check the path")
-    names = ("QSM", "NM", "QSM_mask", "NM_mask", "T1")
-    found = [
-        find_case(item)
-        for item in sorted(folder.iterdir())
-        if item.is_dir() and any(_named(item, name) for name in names)
-    ]
+    found: list[Case | UnusableCase] = []
+    for item in sorted(folder.iterdir()):
+        if not any((item / f"{name}{end}").is_file() for name in FILES for end in FORMATS):
+            continue
+        try:
+            found.append(find_case(item))
+        except InputError as error:
+            found.append(UnusableCase(item.name, error))
     if not found:
         raise InputError(
             "the folder holds no patients",
@@ -120,19 +167,7 @@ def read_cohort(folder: str | Path, labels_csv: str | Path | None = None) -> lis
             expected="one folder for each patient with QSM.nii.gz and NM.nii.gz in it",
             remedy="choose the folder above the patients' folders",
         )
-    if labels_csv is None and (folder / LABELS_FILE).is_file():
-        labels_csv = folder / LABELS_FILE
-    if labels_csv is None:
-        return found
-    diagnoses = read_diagnoses(labels_csv)
-    if not any(case.identifier in diagnoses for case in found):
-        raise InputError(
-            f"the table names none of the {len(found)} patients in {folder}",
-            file=labels_csv,
-            expected=f"identifiers like {found[0].identifier}",
-            remedy="check that table and folder belong together",
-        )
-    return [replace(case, diagnosis=diagnoses.get(case.identifier)) for case in found]
+    return found
 
 
 def read_diagnoses(path: str | Path) -> dict[str, str]:
@@ -188,57 +223,3 @@ def _diagnoses(
             raise InputError(f"row {number}: '{name}' has two diagnoses", file=path)
         result[name] = known
     return result
-
-
-def folds(
-    cases: Sequence[Case], number: int = 5, seed: int = 1
-) -> list[tuple[list[Case], list[Case]]]:
-    """Stratified folds that depend only on the identifiers, the diagnoses and the seed.
-
-    Within each diagnosis patients are put in the order of SHA-256(``"<seed>:<identifier>"``) and
-    dealt to the folds in turn; PD starts where HC ended, so fold sizes differ by one at most. The
-    order of ``cases``, the platform and library versions do not matter.
-
-    Args:
-        cases: Patients with a diagnosis and different identifiers.
-        number: How many folds.
-        seed: Another seed, another split.
-
-    Returns:
-        For each fold the training and the held-out patients, both sorted by identifier.
-
-    Raises:
-        InputError: A patient without a diagnosis, the same identifier twice, or fewer patients of a
-            diagnosis than folds.
-    """
-    unknown = [case.identifier for case in cases if case.diagnosis not in DIAGNOSES]
-    if unknown:
-        raise InputError(
-            f"{len(unknown)} patients have no diagnosis, e.g. {unknown[0]}",
-            expected="HC or PD for every patient",
-            remedy="complete the table of diagnoses",
-        )
-    if len({case.identifier for case in cases}) != len(cases):
-        raise InputError("two patients have the same identifier", remedy="rename one of them")
-    held_out: list[list[Case]] = [[] for _ in range(number)]
-    dealt = 0
-    for diagnosis in DIAGNOSES:
-        group = [case for case in cases if case.diagnosis == diagnosis]
-        if len(group) < number:
-            raise InputError(
-                f"{len(group)} patients with diagnosis {diagnosis} for {number} folds",
-                expected=f"at least {number}",
-                remedy="use fewer folds",
-            )
-        group.sort(key=lambda case: hashlib.sha256(f"{seed}:{case.identifier}".encode()).digest())
-        for case in group:
-            held_out[dealt % number].append(case)
-            dealt += 1
-    everyone = sorted(cases, key=lambda case: case.identifier)
-    return [
-        (
-            [case for case in everyone if case not in fold],
-            [case for case in everyone if case in fold],
-        )
-        for fold in held_out
-    ]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import SimpleITK as sitk
 
-from MRNLib.casefiles import DIAGNOSES, Case, find_case, folds, read_cohort
+from MRNLib.casefiles import DIAGNOSES, Case, find_case, read_cohort
 from MRNLib.errors import InputError
 from MRNLib.images import Volume, check_not_swapped, check_pair, on_grid, read_volume
 from MRNLib.masks import read_mask
 from MRNLib.progress import Progress, silent
+from MRNLib.splits import folds
 
 __all__ = [
     "DIAGNOSES",

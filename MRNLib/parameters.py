@@ -107,6 +107,21 @@ class Parameters:
         }
 
 
+def parse_folds(text: str) -> tuple[int, ...]:
+    """``"0, 2"`` as ``(0, 2)``; empty text as no choice, which means all.
+
+    Raises:
+        InputError: It is no list of numbers.
+    """
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is not a list of folds",
+            expected="numbers with commas, such as 0,2; nothing for all",
+        ) from error
+
+
 def _options(name: str, value: Any) -> list[str]:
     """The options of one setting; ``=`` keeps a value that starts with a dash a value."""
     match name:

@@ -28,12 +28,15 @@ MARGIN_SLICES = 1
 SMALL_SHARE = 0.3
 ABSENT_SHARE = 0.1
 WITH_NIGRA = ("NM", "QSM2")
+# How a warning about voxels apart from their nucleus begins.
+STRAYS = "stray voxels outside the largest part are ignored"
 
 Spacing = tuple[float, float, float]
 
 __all__ = [
     "MARGIN_MM",
     "MARGIN_SLICES",
+    "STRAYS",
     "Box",
     "Roi",
     "bounding_box",
@@ -144,8 +147,7 @@ def _roi(
             if cubic_mm < SMALL_SHARE * usual:
                 notes.append(volume_note(nucleus.key, side, cubic_mm))
     if strays:
-        said = "stray voxels outside the largest part are ignored"
-        notes.append(f"ROI {definition.name}: {said}: {', '.join(strays)}")
+        notes.append(f"ROI {definition.name}: {STRAYS}: {', '.join(strays)}")
     if not boxes or volume < ABSENT_SHARE * norm:
         notes.append(f"ROI {definition.name} is absent: its nuclei are (nearly) all missing")
         return Roi(definition.name, None, False, 0, (0.0, 0.0, 0.0), tuple(notes))

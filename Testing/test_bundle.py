@@ -11,7 +11,8 @@ from bad_inputs.bundles import DAMAGES, ENCODER
 from safetensors.torch import load_file
 
 from MRNLib.bundle import open_bundle
-from MRNLib.bundle_export import CARD, update_bundle
+from MRNLib.bundle_export import update_bundle
+from MRNLib.bundle_store import CARD
 from MRNLib.errors import BundleError, InputError
 
 

@@ -21,7 +21,7 @@ from MRNLib import bundle_store
 from MRNLib.bundle import open_bundle
 from MRNLib.bundle_install import add_bundle
 from MRNLib.cli.app import run
-from MRNLib.cli.console import EXIT_INPUT
+from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT
 from MRNLib.errors import BundleError, Cancelled
 from MRNLib.parameters import DEFAULT_BUNDLE
 
@@ -211,6 +211,14 @@ def test_cancel_leaves_nothing(fraction, zipped, store):
     assert unchanged(store)
 
 
+def test_a_cancel_file_stops_the_command(zipped, store, tmp_path, capfd):
+    (tmp_path / "stop").touch()
+    arguments = ["bundle", "add", zipped.as_uri(), f"--sha256={sha256(zipped)}"]
+    assert run([*arguments, f"--cancel-file={tmp_path / 'stop'}"]) == EXIT_CANCELLED
+    assert "Cancelled" in capfd.readouterr().err
+    assert unchanged(store)
+
+
 class CutShort(http.server.SimpleHTTPRequestHandler):
     def copyfile(self, source, outputfile):
         outputfile.write(source.read(1000))
@@ -307,9 +315,35 @@ def test_the_command_adds_lists_and_removes(zipped, store, capfd):
     assert "Traceback" not in said
 
 
+def test_a_card_is_the_one_that_the_opened_bundle_gives():
+    assert bundle_store.read_card(DEFAULT_BUNDLE) == open_bundle(DEFAULT_BUNDLE).card()
+
+
+@pytest.mark.parametrize("harm", ["changed", "gone", "unlisted", "no manifest", "no bundle"])
+def test_a_card_that_is_not_the_publishers_is_refused(harm, random_bundle, store):
+    folder = Path(shutil.copytree(random_bundle, store / "random"))
+    card, manifest = folder / bundle_store.CARD, folder / bundle_store.MANIFEST
+    if harm == "changed":
+        card.write_text("# Approved for clinical use")
+    elif harm == "gone":
+        card.unlink()
+    elif harm == "unlisted":
+        values = json.loads(manifest.read_text())
+        del values["files"][bundle_store.CARD]
+        manifest.write_text(json.dumps(values))
+    elif harm == "no manifest":
+        manifest.write_text("[]")
+    else:
+        shutil.rmtree(folder)
+    with pytest.raises(BundleError) as caught:
+        bundle_store.read_card("random")
+    assert len(str(caught.value).splitlines()) <= 3
+
+
 def test_listing_bundles_needs_nothing_beyond_python():
     script = (
-        "import sys; from MRNLib.bundle_store import installed_bundles; installed_bundles();"
+        "import sys; from MRNLib.bundle_store import installed_bundles, read_card;"
+        "read_card(installed_bundles()[0]);"
         "sys.exit(any(n in sys.modules for n in ('numpy', 'torch', 'pydantic')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from bad_inputs.grids import resampled
 from bad_inputs.patient import rois_of, sound
 
+from MRNLib.casefiles import survey_cohort
 from MRNLib.cases import Case, find_case, folds, load_case, read_cohort
 from MRNLib.errors import InputError
 from MRNLib.geometry import same_grid
@@ -126,6 +127,17 @@ def test_a_cohort_with_an_incomplete_patient_is_refused(tmp_path):
     (tmp_path / "RJPD_001" / "NM.mha").write_bytes(b"x")
     with pytest.raises(InputError, match=r"2 times: NM.nii.gz, NM.mha"):
         find_case(tmp_path / "RJPD_001")
+
+
+def test_one_patient_that_cannot_be_used_leaves_the_others(tmp_path):
+    cohort(tmp_path)
+    (tmp_path / "RJPD_001" / "NM.nii.gz").unlink()
+    (tmp_path / "RJPD_002" / "QSM.mha").write_bytes(b"x")
+    found = survey_cohort(tmp_path)
+    assert [entry.identifier for entry in found] == [f"RJPD_{n:03d}" for n in range(4)]
+    assert [isinstance(entry, Case) for entry in found] == [True, False, False, True]
+    assert "no NM file" in str(found[1].error)
+    assert "2 times" in str(found[2].error)
 
 
 def test_no_patients_and_no_folder(tmp_path):

@@ -129,6 +129,19 @@ def test_a_cancel_file_stops_the_run_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["phantom", "demo", "phantom from masks"])
+def test_a_cancel_file_stops_the_making_of_patients(command, phantom_case, tmp_path, capfd):
+    (tmp_path / "stop").touch()
+    arguments = [command.split()[0], f"--out={tmp_path / 'out'}", "--progress=json"]
+    if "masks" in command:
+        arguments += ["--from-masks", str(phantom_case.qsm_mask), str(phantom_case.nm_mask)]
+    assert run([*arguments, f"--cancel-file={tmp_path / 'stop'}"]) == EXIT_CANCELLED
+    said = capfd.readouterr()
+    assert json.loads(said.out.splitlines()[-1].removeprefix("@mrn "))["event"] == "cancelled"
+    assert "Cancelled" in said.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -11,7 +11,8 @@ import pytest
 from MRNLib.boxes import Box
 from MRNLib.cli import diagnose as commands
 from MRNLib.cli.app import run
-from MRNLib.parameters import SETTINGS, Parameters
+from MRNLib.errors import InputError
+from MRNLib.parameters import SETTINGS, Parameters, parse_folds
 
 BOXES = {"NM": Box((1, 2, 3), (40, 50, 6)), "QSM3": Box((0, 0, 0), (9, 9, 9))}
 # A value other than the default for every setting; a new setting without one fails below.
@@ -91,6 +92,19 @@ def test_no_setting_of_a_command_is_forgotten(command):
     names = {"exact": "exact_segmentation"}
     settings = {names.get(option, option) for option in options} & OTHERS.keys()
     assert settings == set(SETTINGS[command])
+
+
+@pytest.mark.parametrize(
+    ("text", "folds"), [("", ()), ("0", (0,)), ("0,2", (0, 2)), (" 2, 0,", (2, 0))]
+)
+def test_a_list_of_folds_as_a_user_types_it(text, folds):
+    assert parse_folds(text) == folds
+
+
+@pytest.mark.parametrize("text", ["a", "0;2", "0.5", "first, 2"])
+def test_what_is_no_list_of_folds_is_refused(text):
+    with pytest.raises(InputError, match="not a list of folds"):
+        parse_folds(text)
 
 
 def _command(name):

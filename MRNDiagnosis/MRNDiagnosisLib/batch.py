@@ -6,7 +6,6 @@ goes on where it was, in any front end.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,16 +15,12 @@ from typing import Any, Literal
 
 from MRNDiagnosisLib.callbacks import call, nothing
 from MRNDiagnosisLib.jobs import Job, Outcome, Runner
-from MRNLib.bundle_store import MANIFEST, folder_of
-from MRNLib.casefiles import Case, read_cohort
-from MRNLib.files import sha256
+from MRNLib.casefiles import Case, UnusableCase, survey_cohort
+from MRNLib.finished import finished_result
 from MRNLib.parameters import Parameters
 from MRNLib.writing import require_folder
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
-RESULT = "diagnosis.json"
-# Settings that change how a result is computed, not what it is; the bundle is compared by hash.
-WITHOUT_EFFECT = ("bundle", "cache", "device")
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,11 @@ class Batch:
         on_done: Called once with all rows, after the last case or a stop.
 
     Raises:
-        InputError: The folder holds no usable cases, or ``out`` cannot be written.
+        InputError: The folder holds no cases, or ``out`` cannot be written.
+
+    Attributes:
+        cases: The files of each row; None where they cannot be used, which the row says.
+        rows: The table.
     """
 
     def __init__(
@@ -79,10 +78,16 @@ class Batch:
         on_done: Callable[[list[Row]], Any] = nothing,
     ) -> None:
         require_folder(out)
-        found = read_cohort(folder)
         unmasked: dict[str, Any] = {} if given_masks else {"qsm_mask": None, "nm_mask": None}
-        self.cases = [replace(case, **unmasked) for case in found]
-        self.rows = [Row(case.identifier) for case in self.cases]
+        self.cases: list[Case | None] = []
+        self.rows: list[Row] = []
+        for found in survey_cohort(folder):
+            if isinstance(found, UnusableCase):
+                self.cases.append(None)
+                self.rows.append(Row(found.identifier, "failed", message=str(found.error)))
+            else:
+                self.cases.append(replace(found, **unmasked))
+                self.rows.append(Row(found.identifier))
         self.parameters = parameters
         self.out = out
         self.on_row, self.on_progress = on_row, on_progress
@@ -145,6 +150,8 @@ class Batch:
     def _begin(self, number: int) -> None:
         assert self._runner is not None
         case = self.cases[number]
+        if case is None:
+            return
         known = finished_result(self.result_folder(number), case, self.parameters)
         if known is not None:
             self._show(number, **_result(known), message="done before")
@@ -190,46 +197,3 @@ def _result(values: Mapping[str, Any]) -> dict[str, Any]:
         "probability": values["probability_pd"],
         "decision": values["decision"],
     }
-
-
-def finished_result(folder: Path, case: Case, parameters: Parameters) -> dict[str, Any] | None:
-    """What an earlier run wrote into ``folder``, if it is this case's result with this bundle.
-
-    Compared are the hashes of the bundle, the volumes and the given masks, and the settings that
-    change a result; not when, where and by which version it was computed.
-    """
-    try:
-        written = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        source = written["provenance"]
-        same = (
-            source["bundle"]["sha256"] == _bundle_hash(parameters.bundle)
-            and _settings(source["parameters"]) == _settings(parameters.to_jsonable())
-            and {role: entry["sha256"] for role, entry in source["inputs"].items()}
-            == _volume_hashes(case, parameters)
-            and {role: entry.get("sha256") for role, entry in source["masks"].items()}
-            == _mask_hashes(case)
-        )
-        _result(written)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None  # none there, or none that this module wrote: it is done again
-    return written if same else None
-
-
-def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in WITHOUT_EFFECT}
-
-
-def _bundle_hash(bundle: str) -> str | None:
-    folder = Path(bundle) if Path(bundle).is_dir() else folder_of(bundle)
-    return None if folder is None else sha256(folder / MANIFEST)
-
-
-def _volume_hashes(case: Case, parameters: Parameters) -> dict[str, str]:
-    qsm, nm = (case.nm, case.qsm) if parameters.swap_modalities else (case.qsm, case.nm)
-    volumes = {"QSM": qsm, "NM": nm, "T1": case.t1}
-    return {role: sha256(path) for role, path in volumes.items() if path is not None}
-
-
-def _mask_hashes(case: Case) -> dict[str, str | None]:
-    masks = {"QSM": case.qsm_mask, "NM": case.nm_mask}
-    return {role: None if path is None else sha256(path) for role, path in masks.items()}

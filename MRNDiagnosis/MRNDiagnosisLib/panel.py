@@ -19,4 +19,5 @@ def present(facts: Facts) -> PanelState:
         lines(facts),
         percent if facts.running else None,
         bool(facts.result or facts.running or facts.ended),
+        facts.result is not None,
     )

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from MRNDiagnosisLib.session import Session
-from MRNLib.bundle_store import folder_of, installed_bundles, remove_bundle
+from MRNDiagnosisLib.translation import tr as _
+from MRNLib.bundle_store import installed_bundles, read_card, remove_bundle
 from MRNLib.errors import InputError
 from MRNLib.parameters import DEFAULT_BUNDLE
-
-CARD = "docs/README.md"
 
 
 class AdvancedPart:
@@ -55,16 +54,16 @@ class AdvancedPart:
         browser.setVisible(wanted)
         if not wanted or self._session.chosen is None:
             return
-        folder = folder_of(self._session.chosen.bundle)
         try:
-            text = "" if folder is None else (folder / CARD).read_text(encoding="utf-8")
-        except OSError:
-            text = ""
-        browser.setMarkdown(text or "This model has no card on this computer.")
+            browser.setMarkdown(read_card(self._session.chosen.bundle))
+        except InputError as error:
+            browser.setPlainText(str(error))
 
     def _add(self, source: str) -> None:
         if not source.strip():
-            self._session.runs.say("Name the folder, the zip file or the address of a model first.")
+            self._session.runs.say(
+                _("Name the folder, the zip file or the address of a model first.")
+            )
             return
         command = ["bundle", "add", source.strip()]
         digest = self._ui.bundleHashLineEdit.text.strip()

@@ -9,6 +9,7 @@ from MRNDiagnosisLib import work
 from MRNDiagnosisLib.batch import Batch, Row
 from MRNDiagnosisLib.panel_facts import BatchFacts
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 from MRNLib.errors import InputError
 
 
@@ -16,7 +17,18 @@ def cells(row: Row) -> tuple[str, ...]:
     """What the table says of a case."""
     probability = "" if row.probability is None else f"{row.probability:.2f}"
     seconds = "" if row.seconds is None else f"{row.seconds:.0f}"
-    return row.identifier, row.state, probability, row.decision, seconds
+    return row.identifier, _state(row), probability, row.decision, seconds
+
+
+def _state(row: Row) -> str:
+    words = {
+        "waiting": _("waiting"),
+        "running": _("running"),
+        "done": _("done"),
+        "failed": _("failed"),
+        "stopped": _("stopped"),
+    }
+    return words[row.state]
 
 
 class _Stop:
@@ -68,6 +80,7 @@ class BatchPart:
                 given_masks=self._ui.batchMasksCheckBox.checked,
                 on_row=self._show,
                 on_progress=session.runs.progress,
+                on_log=session.runs.log,
                 on_done=self._done,
             )
         except InputError as error:
@@ -77,6 +90,7 @@ class BatchPart:
         self._ui.batchTable.setRowCount(len(self._batch.rows))
         for number, row in enumerate(self._batch.rows):
             self._show(number, row)
+        self._ui.batchTable.resizeColumnToContents(0)
         session.runs.begin("batch", _Stop(self._batch))
         self._batch.start(session.runs.runner())
 
@@ -87,6 +101,9 @@ class BatchPart:
         if self._batch is None or self._session.chosen is None or self._session.runs.task:
             return
         case, folder = self._batch.cases[number], self._batch.result_folder(number)
+        if case is None:
+            self._session.runs.say(self._batch.rows[number].message)
+            return
         try:
             with slicer.util.WaitCursor():
                 work.open_result(self._session, case, folder)

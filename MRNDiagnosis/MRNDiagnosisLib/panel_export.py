@@ -8,6 +8,7 @@ from typing import Any
 
 from MRNDiagnosisLib import export
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 from MRNLib.errors import InputError
 
 
@@ -33,7 +34,7 @@ class ExportPart:
         """Writes into the chosen folder, and says what and where."""
         folder = self._ui.exportPathLineEdit.currentPath
         if not folder:
-            self.say("Choose the folder first.")
+            self.say(_("Choose the folder first."))
             return
         try:
             self.say(write(self._session, Path(folder)))

@@ -6,22 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from MRNDiagnosisLib.translation import tr as _
+
 if TYPE_CHECKING:
     from MRNLib.examination import Examination
 
 Kind = Literal["plain", "good", "warning", "error"]
 Task = Literal["", "segment", "diagnose", "sample", "setup", "bundle", "batch"]
 
-# What is going on, as the reason why a button waits.
-BUSY: dict[Task, str] = {
-    "": "",
-    "segment": "The nuclei are being outlined.",
-    "diagnose": "A diagnosis is being made.",
-    "sample": "A demo patient is being made.",
-    "setup": "Packages are being installed.",
-    "bundle": "A model is being added or removed.",
-    "batch": "A folder of cases is being worked through.",
-}
+
+def busy(task: Task) -> str:
+    """What is going on, as the reason why a button waits; empty for nothing."""
+    match task:
+        case "segment":
+            return _("The nuclei are being outlined.")
+        case "diagnose":
+            return _("A diagnosis is being made.")
+        case "sample":
+            return _("A demo patient is being made.")
+        case "setup":
+            return _("Packages are being installed.")
+        case "bundle":
+            return _("A model is being added or removed.")
+        case "batch":
+            return _("A folder of cases is being worked through.")
+    return ""
 
 
 @dataclass(frozen=True)
@@ -153,9 +162,11 @@ class PanelState:
         lines: Labels.
         progress: Percent done, or None while nothing runs.
         details: Whether there is something to see in the result's tabs or the log.
+        result: Whether there is a result; without one there is only the log to see.
     """
 
     buttons: Mapping[str, Button]
     lines: Mapping[str, Line]
     progress: int | None = None
     details: bool = False
+    result: bool = False

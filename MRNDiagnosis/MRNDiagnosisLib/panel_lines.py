@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from MRNDiagnosisLib.panel_facts import BUSY, Facts, Line, RoiFacts
+from typing import TYPE_CHECKING
+
+from MRNDiagnosisLib.panel_facts import Facts, Line, RoiFacts, busy
+from MRNDiagnosisLib.translation import tr as _
 from MRNLib.anatomy import NOT_ATYPICAL, ROI_NAMES
+from MRNLib.rois import STRAYS
+
+if TYPE_CHECKING:
+    from MRNLib.examination import Examination
 
 
 def lines(facts: Facts) -> dict[str, Line]:
@@ -16,10 +23,15 @@ def lines(facts: Facts) -> dict[str, Line]:
         "statusLabel": _status(facts),
         "freshnessLabel": _freshness(facts),
         "bundleLabel": _bundle(facts),
-        "cacheLabel": Line(f"{facts.cache_megabytes:.1f} MB, removed when Slicer is closed"),
+        "cacheLabel": _cache(facts),
         "batchLabel": _batch(facts),
         "setupLabel": _setup(facts),
     } | {**_roi_table(facts), **_result(facts)}
+
+
+def _cache(facts: Facts) -> Line:
+    size = f"{facts.cache_megabytes:.1f}"
+    return Line(_("{size} MB, removed when Slicer is closed").format(size=size))
 
 
 def _banner(facts: Facts) -> Line:
@@ -28,8 +40,10 @@ def _banner(facts: Facts) -> Line:
         return Line(facts.too_old, "error")
     if facts.missing:
         return Line(
-            "This computer lacks packages that the module needs. Install them once under Setup, "
-            "at the end of this panel.",
+            _(
+                "This computer lacks packages that the module needs. Install them once under "
+                "Setup, at the end of this panel."
+            ),
             "warning",
         )
     return Line()
@@ -37,23 +51,24 @@ def _banner(facts: Facts) -> Line:
 
 def _echo(facts: Facts) -> str:
     """What is being done, for the section that it was started in."""
-    return f"{BUSY[facts.running]} {round(100 * facts.fraction)} %"
+    return f"{busy(facts.running)} {round(100 * facts.fraction)} %"
 
 
 def _inputs(facts: Facts) -> Line:
     if facts.running == "sample":
         return Line(_echo(facts))
     if not facts.qsm and not facts.nm:
-        return Line("Choose a QSM and a neuromelanin (NM) volume of one patient.")
+        return Line(_("Choose a QSM and a neuromelanin (NM) volume of one patient."))
     if not facts.qsm or not facts.nm:
-        return Line(f"Choose the {'NM' if facts.qsm else 'QSM'} volume too.")
+        other = "NM" if facts.qsm else "QSM"
+        return Line(_("Choose the {modality} volume too.").format(modality=other))
     if facts.problem:
         return Line(facts.problem, "error")
     if not facts.checked:
-        return Line("Looking at the volumes …")
+        return Line(_("Looking at the volumes …"))
     if facts.doubts:
         return Line(facts.doubts, "warning")
-    return Line("QSM and NM can be used together.", "good")
+    return Line(_("QSM and NM can be used together."), "good")
 
 
 def _nuclei(facts: Facts) -> Line:
@@ -62,25 +77,27 @@ def _nuclei(facts: Facts) -> Line:
     if facts.outline_problem:
         return Line(facts.outline_problem, "error")
     if not facts.masks:
-        return Line("No outlines yet. Segment, or import masks; Diagnose draws what is missing.")
+        return Line(_("No outlines yet. Segment, or import masks; Diagnose draws what is missing."))
     if len(facts.masks) == 1:
         other = "NM" if "QSM" in facts.masks else "QSM"
-        return Line(f"Only {facts.masks[0]} outlines are there; Diagnose draws the {other} ones.")
-    return Line("QSM and NM outlines are there. Diagnose uses them as they are.", "good")
+        said = _("Only {modality} outlines are there; Diagnose draws the {other} ones.")
+        return Line(said.format(modality=facts.masks[0], other=other))
+    return Line(_("QSM and NM outlines are there. Diagnose uses them as they are."), "good")
 
 
 def _rois(facts: Facts) -> Line:
     if facts.roi_problem:
         return Line(facts.roi_problem, "error")
     if not facts.rois:
-        return Line("The boxes appear as soon as there are outlines.")
+        return Line(_("The boxes appear as soon as there are outlines."))
     said = []
     if facts.moved:
-        said.append(f"Set by hand: {', '.join(facts.moved)}; the other boxes follow the outlines.")
+        by_hand = _("Set by hand: {rois}; the other boxes follow the outlines.")
+        said.append(by_hand.format(rois=", ".join(facts.moved)))
     else:
-        said.append("The boxes follow the outlines. Drag one in a view to set it by hand.")
+        said.append(_("The boxes follow the outlines. Drag one in a view to set it by hand."))
     if facts.unused:
-        said.append(f"Left out: {', '.join(facts.unused)}.")
+        said.append(_("Left out: {rois}.").format(rois=", ".join(facts.unused)))
     return Line(" ".join(said))
 
 
@@ -99,67 +116,91 @@ def _roi_table(facts: Facts) -> dict[str, Line]:
 
 def _check(roi: RoiFacts, known: bool, unused: bool) -> Line:
     if not known:
-        return Line("no outlines yet")
+        return Line(_("no outlines yet"))
     if roi.notes:
-        return Line("\n".join(roi.notes), "warning")
+        return Line("\n".join(_in_row(roi.name, text) for text in roi.notes), "warning")
     if not roi.slices:
-        return Line("no outlines yet")
-    words = "set by hand" if roi.by_hand else "present"
-    return Line(f"{words}, left out" if unused else words, "plain" if unused else "good")
+        return Line(_("no outlines yet"))
+    words = _("set by hand") if roi.by_hand else _("present")
+    if unused:
+        return Line(_("{state}, left out").format(state=words))
+    return Line(words, "good")
+
+
+def _in_row(name: str, text: str) -> str:
+    """A library's sentence about a ROI in the ROI's own row: short, and without its name."""
+    said = text.removeprefix(f"ROI {name}").removeprefix(":").strip()
+    return said.replace(STRAYS, _("stray voxels ignored"))
 
 
 def _status(facts: Facts) -> Line:
     if facts.cancelling:
-        return Line("Cancelling …")
+        return Line(_("Cancelling …"))
     if facts.running:
-        return Line(facts.message or "Starting …")
+        return Line(facts.message or _("Starting …"))
     if facts.cancelled:
-        return Line("Cancelled. The scene is as it was.")
+        return Line(_("Cancelled. The scene is as it was."))
     if facts.ended:
         return Line(facts.ended, "error")
+    shown = facts.result.warnings if facts.result is not None else ()
+    if facts.notes and set(facts.notes) <= set(shown):
+        said = _("Warnings: {number}, in the tab below.")
+        return Line(said.format(number=len(facts.notes)), "warning")
     return Line("\n".join(facts.notes), "warning") if facts.notes else Line()
 
 
 def _freshness(facts: Facts) -> Line:
     if facts.result is None or not facts.changes:
         return Line()
-    said = ["This result is out of date.", *facts.changes]
+    said = [_("This result is out of date."), *facts.changes]
     if facts.recompute:
-        said.append(f"Diagnose again: {facts.recompute}")
+        said.append(_("Diagnose again: {what}").format(what=facts.recompute))
     return Line("\n".join(said), "warning")
 
 
 def _result(facts: Facts) -> dict[str, Line]:
     shown = facts.result
     if shown is None:
-        lines_ = {name: Line() for name in ("probabilityLabel", "robustnessLabel", "warningsLabel")}
-        return lines_ | {"headlineLabel": Line("No result yet.")}
+        names = ("probabilityLabel", "robustnessLabel", "warningsLabel", "notesLabel")
+        return {name: Line() for name in names} | {"headlineLabel": Line(_("No result yet."))}
     votes = ", ".join(f"{fold.probability_pd:.2f}" for fold in shown.folds)
-    said = [f"decision: {shown.decision}", f"folds: {votes} (spread {shown.spread:.2f})"]
+    spread = _("folds: {votes} (spread {spread})")
+    said = [
+        _("decision: {decision}").format(decision=shown.decision),
+        spread.format(votes=votes, spread=f"{shown.spread:.2f}"),
+    ]
     if shown.demonstration:
-        said.insert(0, f"P(PD) = {shown.probability_pd:.2f}")  # its headline has no number
+        # Its headline has no number.
+        said.insert(0, f"P(PD) = {shown.probability_pd:.2f}")
     if shown.phantom:
-        said.append("digital phantom, not a patient")
+        said.append(_("digital phantom, not a patient"))
     number = f"{' · '.join(said)}\n{shown.notice}"
     headline = Line(shown.headline, "warning" if shown.demonstration else "plain")
     if facts.changes:
-        headline = Line(f"Out of date: {shown.headline}", "warning")
-    notes = [*shown.warnings, *shown.segmentation_notes]
-    for roi in shown.rois:
-        notes += [f"{roi.name}: {text}" for text in roi.warnings]
-    listed = "\n".join(f"• {text}" for text in dict.fromkeys(notes))
+        headline = Line(_("Out of date: {headline}").format(headline=shown.headline), "warning")
     return {
         "headlineLabel": headline,
         "probabilityLabel": Line(number),
         "robustnessLabel": Line(f"{shown.robustness}\n{NOT_ATYPICAL}".strip()),
-        "warningsLabel": Line(listed or "No warnings.", "warning" if listed else "good"),
+    } | _warnings(shown)
+
+
+def _warnings(shown: Examination) -> dict[str, Line]:
+    """Each warning once, and below them where the masks come from, which is none."""
+    said = list(dict.fromkeys(shown.warnings))
+    for roi in shown.rois:
+        said += [f"{roi.name}: {text}" for text in roi.warnings if text not in said]
+    listed = "\n".join(f"• {text}" for text in said)
+    return {
+        "warningsLabel": Line(listed, "warning") if said else Line(_("No warnings."), "good"),
+        "notesLabel": Line("\n".join(t for t in shown.segmentation_notes if t not in said)),
     }
 
 
 def _bundle(facts: Facts) -> Line:
     if facts.running == "bundle":
         return Line(_echo(facts))
-    return Line("" if facts.bundle else "Choose a model.")
+    return Line("" if facts.bundle else _("Choose a model."))
 
 
 def _batch(facts: Facts) -> Line:
@@ -167,12 +208,13 @@ def _batch(facts: Facts) -> Line:
     if batch.problem:
         return Line(batch.problem, "error")
     if not batch.cases:
-        return Line("One folder for each case, with QSM.nii.gz and NM.nii.gz in it.")
-    said = f"{batch.done} of {batch.cases} cases done"
+        return Line(_("One folder for each case, with QSM.nii.gz and NM.nii.gz in it."))
+    said = _("{done} of {cases} cases done").format(done=batch.done, cases=batch.cases)
     if facts.running == "batch":
         return Line(f"{said}. {facts.message}")
     if batch.failed:
-        return Line(f"{said}, {batch.failed} failed (hover over a row for the reason).", "warning")
+        failed = _("{said}, {failed} failed (hover over a row for the reason).")
+        return Line(failed.format(said=said, failed=batch.failed), "warning")
     return Line(f"{said}.", "good" if batch.done == batch.cases else "plain")
 
 
@@ -184,5 +226,6 @@ def _setup(facts: Facts) -> Line:
     if facts.too_old:
         return Line(facts.too_old, "error")
     if facts.missing:
-        return Line(f"Not installed: {', '.join(facts.missing)}.", "warning")
-    return Line("All packages are installed.", "good")
+        said = _("Not installed: {packages}.").format(packages=", ".join(facts.missing))
+        return Line(said, "warning")
+    return Line(_("All packages are installed."), "good")

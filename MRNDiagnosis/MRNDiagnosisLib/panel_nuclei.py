@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from MRNDiagnosisLib import work
+from MRNDiagnosisLib import rois, views, work
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
+from MRNLib.anatomy import roi
 
 EDITOR_TAG = "MRNDiagnosis"
-MASK_FILES = "Label maps (*.nii.gz *.nii *.nrrd *.mha)"
+MASK_FILES = "(*.nii.gz *.nii *.nrrd *.mha)"
 
 
 class NucleiPart:
@@ -27,6 +29,8 @@ class NucleiPart:
         ui.importNmMaskButton.connect("clicked()", lambda: self._import("NM"))
         ui.editQsmButton.connect("clicked()", lambda: self.edit("QSM"))
         ui.editNmButton.connect("clicked()", lambda: self.edit("NM"))
+        for button in (ui.qsmShow3DButton, ui.nmShow3DButton):
+            button.connect("toggled(bool)", self._shown_3d)
 
     def enter(self) -> None:
         """Gives the editor its own node, so that it does not disturb the Segment Editor module."""
@@ -54,18 +58,27 @@ class NucleiPart:
         """Lets go of a scene that is about to be closed."""
         self.leave()
         self._ui.segmentEditorWidget.setSegmentationNode(None)
+        self._ui.editQsmButton.setChecked(False)
+        self._ui.editNmButton.setChecked(False)
         self.update()
 
     def update(self) -> None:
         """Shows what is chosen in the 3-D buttons."""
         chosen = self._session.chosen
-        self._ui.qsmShow3DButton.setSegmentationNode(chosen and chosen.qsm_segmentation)
-        self._ui.nmShow3DButton.setSegmentationNode(chosen and chosen.nm_segmentation)
+        for button, node in (
+            (self._ui.qsmShow3DButton, chosen and chosen.qsm_segmentation),
+            (self._ui.nmShow3DButton, chosen and chosen.nm_segmentation),
+        ):
+            button.setSegmentationNode(node)
+            if node is None:
+                button.setChecked(False)  # it would stay as it was
+
+    def _shown_3d(self, shown: bool) -> None:
+        if shown:
+            work.centre(self._session)
 
     def edit(self, modality: str) -> None:
         """Opens one modality's outlines in the editor, on its own volume."""
-        import slicer
-
         chosen, editor = self._session.chosen, self._ui.segmentEditorWidget
         if chosen is None:
             return
@@ -73,17 +86,22 @@ class NucleiPart:
             "QSM": (chosen.qsm_segmentation, chosen.qsm),
             "NM": (chosen.nm_segmentation, chosen.nm),
         }[modality]
+        nodes = rois.find_nodes(self._session.scene)
+        boxes = [node for name, node in nodes.items() if roi(name).modality == modality]
         self._ui.editQsmButton.setChecked(modality == "QSM")
         self._ui.editNmButton.setChecked(modality == "NM")
         editor.setSegmentationNode(segmentation)
         editor.setSourceVolumeNode(volume)
-        slicer.util.setSliceViewerLayers(background=volume)
+        views.look_at(volume, views.around(boxes))
 
     def _import(self, modality: str) -> None:
         import qt
 
         path = qt.QFileDialog.getOpenFileName(
-            self._ui.segmentButton.window(), f"{modality} mask", "", MASK_FILES
+            self._ui.segmentButton.window(),
+            _("{modality} mask").format(modality=modality),
+            "",
+            f"{_('Label maps')} {MASK_FILES}",
         )
         if path:
             work.import_mask(self._session, modality, Path(path))

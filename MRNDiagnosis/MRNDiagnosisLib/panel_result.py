@@ -6,6 +6,7 @@ from typing import Any
 
 from MRNDiagnosisLib import work
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 
 PLOT_VIEW = "MRNDiagnosis"
 
@@ -30,10 +31,14 @@ class ResultPart:
         nodes = self._session.nodes
         if nodes is self._shown:
             return
-        self._shown = nodes
+        before, self._shown = self._shown, nodes
         self._ui.maskingTableView.setMRMLTableNode(nodes and nodes.maskings)
         self._ui.biomarkerTableView.setMRMLTableNode(nodes and nodes.biomarkers)
         if nodes is not None:
+            for table in (self._ui.maskingTableView, self._ui.biomarkerTableView):
+                table.resizeColumnsToContents()
+            if before is None:
+                self._ui.resultTabs.setCurrentIndex(0)  # there was only the log to see
             view = self._plot_view()
             view.SetPlotChartNodeID(nodes.chart.GetID())
             self._ui.maskingPlotWidget.setMRMLPlotViewNode(view)
@@ -55,7 +60,7 @@ class ResultPart:
             if node.GetLayoutName() == PLOT_VIEW:
                 return node
         node = slicer.vtkMRMLPlotViewNode()
-        node.SetName("MRN maskings")
+        node.SetName(_("MRN maskings"))
         node.SetLayoutName(PLOT_VIEW)
         node.SetLayoutLabel("M")
         node.SetAndObserveParentLayoutNodeID(self._session.chosen.parameterNode.GetID())

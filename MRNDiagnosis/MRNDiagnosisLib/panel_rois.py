@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from MRNDiagnosisLib import review, rois
+from MRNDiagnosisLib import review, rois, views
 from MRNDiagnosisLib.session import Session
 from MRNLib.anatomy import ROI_NAMES, roi
 from MRNLib.errors import InputError
@@ -20,6 +20,7 @@ class RoisPart:
 
     def __init__(self, ui: Any, session: Session) -> None:
         self._ui, self._session = ui, session
+        self._drawn: Any = None
         ui.reviewButton.connect("clicked()", self.review)
         ui.resetBoxesButton.connect("clicked()", session.reset_boxes)
         for name in ROI_NAMES:
@@ -29,26 +30,24 @@ class RoisPart:
 
     def go(self, name: str) -> None:
         """Shows one ROI in the slice views, on the volume that it is taken from."""
-        import slicer
-
         node = rois.find_nodes(self._session.scene).get(name)
         chosen = self._session.chosen
         if node is None or chosen is None:
             return
         volume = chosen.qsm if roi(name).modality == "QSM" else chosen.nm
-        slicer.util.setSliceViewerLayers(background=volume)
-        slices = slicer.vtkMRMLSliceNode
-        slices.JumpAllSlices(self._session.scene, *rois.centre_of(node), slices.CenteredJumpSlice)
+        views.look_at(volume, views.around([node]))
 
     def review(self) -> None:
-        """Draws the four ROIs side by side as they are now."""
+        """Draws the four ROIs side by side as they are now, and again when they are edited."""
         import qt
         import slicer
 
+        self._drawn = self._session.now
         try:
             with slicer.util.WaitCursor():
                 pictures = review.draw(self._session, self._session.folder / "review")
         except InputError as error:
+            self.close()
             self._session.runs.say(str(error))
             return
         for name in ROI_NAMES:
@@ -58,6 +57,17 @@ class RoisPart:
                 button.setIcon(qt.QIcon(qt.QPixmap(str(pictures[name]))))
         self._ui.reviewWidget.setVisible(True)
 
+    def update(self) -> None:
+        """Pictures that are shown follow the boxes and the outlines."""
+        before, now = self._drawn, self._session.now
+        if before is None or self._session.runs.task:
+            return
+        if now is None:
+            self.close()
+        elif (before.volumes, before.masks, before.boxes) != (now.volumes, now.masks, now.boxes):
+            self.review()
+
     def close(self) -> None:
-        """Hides pictures of a scene that is about to be closed."""
+        """Hides the pictures, which do not hold any more."""
+        self._drawn = None
         self._ui.reviewWidget.setVisible(False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from MRNDiagnosisLib import dependencies, packages
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.translation import tr as _
 from MRNLib.errors import Cancelled, InputError
 
 
@@ -50,7 +51,7 @@ class SetupPart:
         """Installs what is missing from the folder of wheels."""
         folder = self._ui.wheelPathLineEdit.currentPath
         if not folder:
-            self.error = "Choose the folder of wheels first."
+            self.error = _("Choose the folder of wheels first.")
             self._session.changed()
             return
         self._do(
@@ -64,7 +65,7 @@ class SetupPart:
         try:
             step(self._tools(), runs.progress)
         except Cancelled:
-            self.error = "Nothing was installed."
+            self.error = _("Nothing was installed.")
         except InputError as error:
             self.error = str(error)
         finally:

@@ -14,6 +14,8 @@ COLORS: dict[Kind, str] = {
     "error": "color: #d64541;",
 }
 SIGNS: dict[Kind, str] = {"plain": "", "good": "✓ ", "warning": "⚠ ", "error": "✕ "}
+# The tabs of resultTabs that a result fills; the last one is the log.
+RESULT_TABS = (0, 1, 2)
 # Labels that are not small print.
 BOLD = {"headlineLabel": "font-weight: bold; font-size: 13pt;"}
 
@@ -34,3 +36,5 @@ def apply(state: PanelState, ui: Any) -> None:
     ui.progressBar.setVisible(state.progress is not None)
     ui.progressBar.setValue(state.progress or 0)
     ui.resultTabs.setVisible(state.details)
+    for number in RESULT_TABS:
+        ui.resultTabs.setTabVisible(number, state.result)

@@ -1,7 +1,8 @@
 """What the result's tables say: columns taken from an examination, and how they fill a table node.
 
-Numbers stay numbers: doubles, where NaN stands for what could not be measured; flags are bits,
-which Slicer shows as check boxes. A table leaves the scene as a file of its own, so its last column
+Numbers stay numbers: doubles, rounded to what can be read (``diagnosis.json`` has them in full),
+where NaN stands for what could not be measured; flags are bits, which Slicer shows as check boxes.
+A table leaves the scene as a file of its own, so its last column
 repeats the notice in every row.
 """
 
@@ -20,6 +21,8 @@ Kind = Literal["text", "number", "count", "flag"]
 MASKED, PROBABILITY = "masked", "probability_pd"
 NOTICE_COLUMN = "notice"
 SIDES = {"R": "right", "L": "left", "both": "both"}
+# Digits that count in a number of a table.
+DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Column:
     Attributes:
         name: What programs look it up by; the field's name in ``diagnosis.json`` where it has one.
         title: What people read.
-        kind: ``text``, ``number`` (None becomes NaN), ``count`` or ``flag``.
+        kind: ``text``, ``number`` (None becomes NaN; rounded), ``count`` or ``flag``.
         values: One per row.
         unit: Shown behind the title.
         description: Shown as the column's tooltip.
@@ -90,7 +93,6 @@ def biomarkers(examination: Examination) -> tuple[Column, ...]:
     """The measurements, one row each, with the columns of ``biomarkers.csv``."""
     rows = examination.biomarkers
     names = {item.key: item.name for item in NUCLEI} | {SNPC: SNPC_NAME}
-    columns = [Column("nucleus_name", "Name", "text", tuple(names[r.nucleus] for r in rows))]
     titles: dict[str, tuple[str, Kind]] = {
         "nucleus": ("Nucleus", "text"),
         "side": ("Side", "text"),
@@ -104,9 +106,12 @@ def biomarkers(examination: Examination) -> tuple[Column, ...]:
         "flags": ("Warnings", "text"),
     }
     assert set(titles) == {field.name for field in dataclasses.fields(Biomarker)}
-    for name, (title, kind) in titles.items():
-        columns.append(Column(name, title, kind, tuple(_shown(r, name) for r in rows)))
-    columns[0], columns[1] = columns[1], columns[0]
+    columns = [
+        Column(name, title, kind, tuple(_shown(row, name) for row in rows))
+        for name, (title, kind) in titles.items()
+    ]
+    full_names = tuple(names[row.nucleus] for row in rows)
+    columns.append(Column("nucleus_name", "Name of the nucleus", "text", full_names))
     return (*columns, _notice(examination, len(rows)))
 
 
@@ -114,6 +119,8 @@ def _shown(biomarker: Biomarker, name: str) -> Any:
     value = getattr(biomarker, name)
     if name == "side":
         return SIDES[value]
+    if name == "name":
+        return value.replace("_", " ")
     return "; ".join(value) if name == "flags" else value
 
 
@@ -202,5 +209,5 @@ def _cell(kind: Kind, value: Any) -> Any:
         # Slicer's table files have no escapes: a line break or quote would shift the columns.
         return " ".join(str(value or "").replace('"', "'").split())
     if kind == "number":
-        return math.nan if value is None else float(value)
+        return math.nan if value is None else float(f"{value:.{DIGITS}g}")
     return int(value)

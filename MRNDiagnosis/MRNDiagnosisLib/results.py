@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from MRNDiagnosisLib.hierarchy import place_beside
 from MRNLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,13 +52,15 @@ class ResultNodes:
     chart: Any
 
 
-def show(scene: Any, examination: Examination, name: str = NAME) -> ResultNodes:
+def show(scene: Any, examination: Examination, name: str = NAME, beside: Any = None) -> ResultNodes:
     """Puts ``examination`` into the scene, in place of the result that is there.
 
     Args:
         scene: The MRML scene.
         examination: What to show.
         name: Name of the text node; the other nodes' names begin with it.
+        beside: The volume under whose study the nodes go in the subject hierarchy; without one
+            they go where the text node is.
 
     Returns:
         The nodes, all of them saved with the scene.
@@ -87,6 +90,8 @@ def show(scene: Any, examination: Examination, name: str = NAME) -> ResultNodes:
     result_tables.fill(nodes.biomarkers, result_tables.biomarkers(examination))
     result_tables.fill(nodes.rois, result_tables.rois(examination))
     _plot(nodes, examination)
+    for node in (text, *(getattr(nodes, part) for part in PARTS)):
+        place_beside(scene, node, text if beside is None else beside)
     return nodes
 
 

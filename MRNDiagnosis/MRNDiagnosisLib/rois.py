@@ -19,6 +19,10 @@ from MRNLib.errors import InputError
 from MRNLib.geometry import Grid
 
 ROI_ATTRIBUTE = "MRN.Roi"
+# Of the view; Slicer's own is 3.
+HANDLE_PERCENT = 1.6
+# Of a handle's size.
+LINE_THICKNESS = 0.25
 
 
 def show_boxes(scene: Any, boxes: Mapping[str, Box], grid: Grid) -> dict[str, Any]:
@@ -65,6 +69,12 @@ def _new_node(scene: Any, name: str) -> Any:
     display.SetSelectedColor(*color)
     display.SetFillOpacity(0.0)
     display.SetRotationHandleVisibility(False)
+    # Four boxes lie over small nuclei: thin lines and small handles leave the outlines to be seen,
+    # and the panel's rows have the boxes' names.
+    display.SetInteractionHandleScale(HANDLE_PERCENT)
+    display.SetGlyphScale(HANDLE_PERCENT)
+    display.SetLineThickness(LINE_THICKNESS)
+    display.SetPropertiesLabelVisibility(False)
     return node
 
 
@@ -135,9 +145,3 @@ def _corners(roi_node: Any, size: NDArray[np.float64]) -> NDArray[np.float64]:
     axes, centre = np.array(rows)[:, :3], np.array(rows)[:, 3]
     ends = np.array(np.meshgrid(*[(-0.5, 0.5)] * 3, indexing="ij")).reshape(3, -1)
     return (axes @ (ends * size[:, None])).T + centre
-
-
-def centre_of(roi_node: Any) -> tuple[float, float, float]:
-    """The middle of an ROI node in RAS, for the slice views to jump to."""
-    right, anterior, superior = roi_node.GetCenter()
-    return right, anterior, superior

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from MRNDiagnosisLib.commandline import Outcome
 from MRNDiagnosisLib.jobs import Job, Runner
 from MRNDiagnosisLib.panel_facts import Task
+from MRNDiagnosisLib.runlog import RunLog
 from MRNLib.casefiles import Case
 from MRNLib.errors import InputError
 from MRNLib.parameters import Parameters
@@ -30,7 +31,7 @@ class Runs:
     Args:
         runner: Makes what starts the program.
         changed: Called whenever something shown has changed.
-        log: Called with the program's log lines.
+        log: Called with the log's lines: what the program prints, and what a run is at.
 
     Attributes:
         task: What is being done; empty for nothing.
@@ -50,7 +51,8 @@ class Runs:
     ) -> None:
         self.runner = runner
         self._changed = changed
-        self._log = log
+        self.log = log
+        self._history = RunLog(log)
         self._work: Stoppable | None = None
         self.task: Task = ""
         self.fraction, self.message = 0.0, ""
@@ -64,29 +66,38 @@ class Runs:
             raise RuntimeError(f"{self.task} is still running")
         self.task, self._work = task, work
         self.fraction, self.message, self.cancelling = 0.0, "", False
-        self.ended, self.cancelled, self.notes = "", False, ()
+        self.forget()
+        self._history.begin(task)
         self._changed()
+
+    def forget(self) -> None:
+        """Forgets how the last run ended."""
+        self.ended, self.cancelled, self.notes = "", False, ()
 
     def end(self, error: str = "", cancelled: bool = False) -> None:
         """Takes note that it ended."""
+        self._history.end(self.task, error, cancelled)
         self.task, self._work = "", None
         self.ended, self.cancelled, self.cancelling = error, cancelled, False
         self._changed()
 
     def say(self, error: str) -> None:
         """Shows why something that takes no time was refused; empty text clears it."""
-        self.ended, self.cancelled, self.notes = error, False, ()
+        self.forget()
+        self.ended = error
         self._changed()
 
     def progress(self, fraction: float, message: str) -> None:
         """Shows how far it is."""
         self.fraction, self.message = fraction, message
+        self._history.step(fraction, message)
         self._changed()
 
     def warn(self, text: str) -> None:
         """Keeps a warning of the run."""
         if text not in self.notes:
             self.notes = (*self.notes, text)
+            self._history.warn(text)
             self._changed()
 
     def cancel(self) -> None:
@@ -128,7 +139,7 @@ class Runs:
             parameters,
             out,
             on_progress=self.progress,
-            on_log=self._log,
+            on_log=self.log,
             on_warning=self.warn,
             on_done=done,
         )

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from MRNDiagnosisLib.callbacks import call, nothing
-from MRNDiagnosisLib.commandline import parse
-from MRNDiagnosisLib.runners import Process, Runner
+from MRNDiagnosisLib.jobs import Job, Outcome, Runner
+from MRNDiagnosisLib.translation import tr as _
+from MRNDiagnosisLib.views import show_volume
 from MRNDiagnosisLib.volumes import load
 from MRNLib.casefiles import Case, read_cohort
 from MRNLib.errors import InputError
@@ -54,65 +55,47 @@ class Making:
         on_progress: Callable[[float, str], Any] = nothing,
         on_done: Callable[[Case | None, str], Any] = nothing,
     ) -> None:
-        self._sample = sample
-        self._on_progress, self._on_done = on_progress, on_done
-        self._process: Process | None = None
-        self._cancelled = False
-        self._error = ""
-        self._last = ""
+        self._sample, self._on_progress, self._on_done = sample, on_progress, on_done
+        self._job: Job | None = None
         self.over = False
 
     def start(self, runner: Runner) -> None:
         """Starts the program; returns at once."""
         self._folder = Path(tempfile.mkdtemp(prefix="mrn-demo-"))
-        arguments = [
+        command = [
             "phantom",
             f"--out={self._folder}",
             f"--seed={self._sample.seed}",
             f"--diagnosis={self._sample.diagnosis}",
-            "--progress=json",
         ]
-        try:
-            self._process = runner.launch(arguments, self._line, self._ended)
-        except OSError as error:
-            self._finish(None, str(error))
+        self._job = Job(command, on_progress=self._progress, on_done=self._ended)
+        self._job.start(runner)
 
     def cancel(self) -> None:
-        """Ends the program."""
-        self._cancelled = True
-        if self._process is not None:
-            self._process.kill_tree()
+        """Asks the program to stop, and ends it if it does not."""
+        if self._job is not None:
+            self._job.cancel()
 
-    def _line(self, line: str) -> None:
-        match parse(line):
-            case {"event": "progress", "fraction": fraction}:
-                call(self._on_progress, float(fraction), f"Making a {self._sample.name.lower()}")
-            case {"event": "error", "text": text}:
-                self._error = text
-            case None if line.strip():
-                self._last = line.strip()
+    def _progress(self, fraction: float, message: str) -> None:
+        said = _("{patient} is being made").format(patient=self._sample.name)
+        call(self._on_progress, fraction, said)
 
-    def _ended(self, code: int) -> None:
-        if code == 0:
+    def _ended(self, outcome: Outcome) -> None:
+        case, error = None, outcome.error or ""
+        if outcome.result is not None:
             try:
-                self._finish(read_cohort(self._folder)[0], "")
-            except InputError as error:
-                self._finish(None, str(error))
-        elif self._cancelled:
-            self._finish(None, "")
-        else:
-            self._finish(None, self._error or f"No demo patient was made. {self._last}".strip())
-
-    def _finish(self, case: Case | None, error: str) -> None:
+                case = read_cohort(self._folder)[0]
+            except InputError as refused:
+                error = str(refused)
         try:
             call(self._on_done, case, error)
         finally:
-            self.over = True
             shutil.rmtree(self._folder, ignore_errors=True)
+            self.over = True
 
 
 def show(scene: Any, case: Case, sample: Sample) -> tuple[Any, Any]:
-    """Loads QSM and NM of a demo patient, which stand on their own when the files are gone.
+    """Loads and shows QSM and NM of a demo patient, which outlive their files.
 
     Raises:
         InputError: A file cannot be read.
@@ -125,6 +108,7 @@ def show(scene: Any, case: Case, sample: Sample) -> tuple[Any, Any]:
         node.SetAndObserveStorageNodeID(None)
         scene.RemoveNode(storage)
         nodes.append(node)
+    show_volume(nodes[0])
     return nodes[0], nodes[1]
 
 
@@ -184,5 +168,4 @@ class _Downloader:
             slicer.app.processEvents()
         if not found:
             raise InputError(errors[0] if errors else "the demo patient could not be loaded")
-        slicer.util.setSliceViewerLayers(background=found[0], foreground=None, fit=True)
         return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from MRNDiagnosisLib.hierarchy import place_beside
 from MRNDiagnosisLib.segments import BINARY, fill, has_voxels
 from MRNDiagnosisLib.terminology import label_of, load_terminology, segment_id
 from MRNDiagnosisLib.volumes import image_of, require_no_transform
@@ -95,7 +96,7 @@ def show_mask(
         _outline(node.GetDisplayNode())
     finally:
         node.EndModify(modifying)
-    _place_beside(scene, node, reference)
+    place_beside(scene, node, reference)
     return node
 
 
@@ -103,25 +104,6 @@ def _outline(display: Any) -> None:
     """Outlines in the slice views; the 3-D view is the Show 3D button's."""
     display.SetVisibility2DOutline(True)
     display.SetVisibility2DFill(False)
-
-
-def _place_beside(scene: Any, node: Any, reference: Any) -> None:
-    """Puts a node under the reference's study in the subject hierarchy, where DICOM SEG needs it.
-
-    The application makes the items itself; another front end may not.
-    """
-    import slicer
-
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    if hierarchy is None:
-        return
-    beside = hierarchy.GetItemByDataNode(reference)
-    parent = hierarchy.GetItemParent(beside) if beside else hierarchy.GetSceneItemID()
-    item = hierarchy.GetItemByDataNode(node)
-    if item:
-        hierarchy.SetItemParent(item, parent)
-    else:
-        hierarchy.CreateItem(parent, node)
 
 
 def _labels(segmentation: Any, modality: str) -> dict[str, int]:

@@ -49,6 +49,7 @@ class Session:
         changes: What changed since, one sentence each.
         recompute: What a new diagnosis would do again.
         rois: The ROIs as they are in the scene; empty before there are outlines.
+        now: What a run would be made from, as of the last look.
         roi_problem: Why a box or an outline cannot be used.
         outline_problem: Why the chosen outlines do not belong to the chosen volumes.
         checked: What the library says about the volumes; None before it was asked.
@@ -81,6 +82,7 @@ class Session:
         self.changes: tuple[str, ...] = ()
         self.recompute = self.roi_problem = self.outline_problem = ""
         self.rois: tuple[RoiFacts, ...] = ()
+        self.now: Fingerprint | None = None
         self._notes: tuple[Any, dict[str, tuple[str, ...]]] = (None, {})
         self.checked: Look | None = None
         self._looked_at: Any = None
@@ -91,14 +93,20 @@ class Session:
 
     def choose(self, chosen: Any) -> None:
         """Takes up what the parameter node says; None ends what belongs to the scene."""
-        if _node(chosen) is not _node(self.chosen):
+        if not self.has(chosen):
             self.runs.cancel()
+            self.runs.forget()
             self._watcher.release()
             self._forget()
-            self.chosen = chosen
+        # Slicer's wrapper keeps what it read first: of a scene that is being read, too little.
+        self.chosen = chosen
         if chosen is not None:
             self._restore()
             self.look()
+
+    def has(self, chosen: Any) -> bool:
+        """Whether this is what is chosen from, though the wrapper may be another."""
+        return _node(chosen) is _node(self.chosen)
 
     def _restore(self) -> None:
         """Takes up the result that is in the scene, such as one read from a file."""
@@ -177,7 +185,7 @@ class Session:
 
     def look(self) -> None:
         """Lets the boxes follow the outlines, and compares the scene with the result's."""
-        self.changes, self.rois = (), ()
+        self.changes, self.rois, self.now = (), (), None
         self.recompute = self.roi_problem = self.outline_problem = ""
         self.kept = sum(path.stat().st_size for path in self.cache.rglob("*") if path.is_file())
         try:
@@ -217,6 +225,7 @@ class Session:
             boxes.row(name, shown.get(name), grid, name in by_hand, self._notes[1].get(name, ()))
             for name in now.boxes
         )
+        self.now = now
         return now
 
     def reset_boxes(self) -> None:

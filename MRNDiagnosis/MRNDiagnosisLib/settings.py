@@ -11,8 +11,7 @@ from typing import Any
 
 from MRNDiagnosisLib.case import Inputs
 from MRNLib.anatomy import ROI_NAMES
-from MRNLib.errors import InputError
-from MRNLib.parameters import Parameters
+from MRNLib.parameters import Parameters, parse_folds
 
 # The margin's spin box stands here for "the model's own".
 OWN_MARGIN = -1.0
@@ -43,21 +42,9 @@ def parameters_of(chosen: Any, cache: Path | None = None) -> Parameters:
         InputError: A text that is no list of folds.
     """
     values = {name: getattr(chosen, name) for name in FIELDS}
-    values["folds"] = folds_of(values["folds"])
+    values["folds"] = parse_folds(values["folds"])
     values["margin_mm"] = None if values["margin_mm"] < 0 else float(values["margin_mm"])
     return Parameters(**values, masked=unused(chosen), cache=cache)
-
-
-def folds_of(text: str) -> tuple[int, ...]:
-    """``"0, 2"`` as ``(0, 2)``; empty text as no choice, which means all."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise InputError(
-            f"'{text}' is not a list of folds",
-            expected="numbers with commas, such as 0, 2; nothing for all",
-            remedy="correct it under Advanced",
-        ) from error
 
 
 def unused(chosen: Any) -> tuple[str, ...]:

@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from MRNDiagnosisLib import freshness, results, sample_data, segmentations, settings, volumes
+from MRNDiagnosisLib import (
+    freshness,
+    results,
+    rois,
+    sample_data,
+    segmentations,
+    settings,
+    views,
+    volumes,
+)
 from MRNDiagnosisLib.case import Inputs, prepare
 from MRNDiagnosisLib.freshness import Fingerprint
 from MRNDiagnosisLib.session import Session
@@ -52,9 +61,10 @@ def segment(session: Session) -> None:
         return
 
     def take(result: Mapping[str, Any]) -> None:
-        if session.chosen is chosen:
+        if session.has(chosen):
             _show_masks(session, result["files"], inputs, MODALITIES)
             session.look()
+            centre(session)
 
     session.runs.start(
         "segment", "segment", take, lambda folder: prepare(inputs, folder), parameters
@@ -73,7 +83,7 @@ def diagnose(session: Session) -> None:
         return
 
     def take(result: Mapping[str, Any]) -> None:
-        if session.chosen is chosen:  # else the scene was closed meanwhile
+        if session.has(chosen):  # else the scene was closed meanwhile
             _take_diagnosis(session, result["files"], inputs, start)
 
     session.runs.start(
@@ -95,7 +105,7 @@ def _take_diagnosis(
     drawn = [name for name in MODALITIES if name not in start.masks]
     _show_masks(session, files, inputs, drawn)
     session.result = examination
-    session.nodes = results.show(session.scene, examination)
+    session.nodes = results.show(session.scene, examination, beside=inputs.qsm)
     session.result_folder = session.folder / "result"
     session.computed_here = True
     # What was edited while it ran is not in the result: of the scene as it is now, only what the
@@ -106,6 +116,13 @@ def _take_diagnosis(
         replace(start, masks=now.masks | start.masks, boxes=now.boxes | start.boxes),
     )
     session.look()
+    if drawn:
+        centre(session)
+
+
+def centre(session: Session) -> None:
+    """Centres the 3-D views on the boxes, and with them on the nuclei."""
+    views.centre_3d(views.around(rois.find_nodes(session.scene).values()))
 
 
 def _show_masks(
@@ -153,6 +170,7 @@ def import_mask(session: Session, modality: str, path: Path) -> None:
         return
     session.runs.say("")
     session.look()
+    centre(session)
 
 
 def make_demo(session: Session, sample: sample_data.Sample) -> None:
@@ -160,7 +178,7 @@ def make_demo(session: Session, sample: sample_data.Sample) -> None:
     chosen = session.chosen
 
     def done(case: Case | None, error: str) -> None:
-        if case is not None and session.chosen is chosen:
+        if case is not None and session.has(chosen):
             try:
                 chosen.qsm, chosen.nm = sample_data.show(session.scene, case, sample)
                 chosen.t1 = chosen.qsm_segmentation = chosen.nm_segmentation = None
@@ -182,6 +200,7 @@ def open_result(session: Session, case: Case, folder: Path) -> None:
     chosen = session.chosen
     qsm = volumes.load(session.scene, case.qsm, f"{case.identifier} QSM")
     nm = volumes.load(session.scene, case.nm, f"{case.identifier} NM")
+    views.show_volume(qsm)
     chosen.qsm, chosen.nm = qsm, nm
     chosen.t1 = chosen.qsm_segmentation = chosen.nm_segmentation = None
     inputs = settings.volumes_of(chosen)
@@ -193,7 +212,7 @@ def open_result(session: Session, case: Case, folder: Path) -> None:
         from MRNLib.examination import from_json
 
         session.result = from_json(written.read_text(encoding="utf-8"))
-        session.nodes = results.show(session.scene, session.result)
+        session.nodes = results.show(session.scene, session.result, beside=qsm)
         session.result_folder, session.computed_here = folder, False
         freshness.remember(session.nodes.text, session.fingerprint())
     session.look()

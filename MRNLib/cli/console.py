@@ -23,6 +23,7 @@ from MRNLib import progress as callbacks
 from MRNLib.errors import Cancelled
 
 EXIT_INPUT = 2
+EXIT_SOME_FAILED = 3
 EXIT_CANCELLED = 130
 
 out = Console(soft_wrap=True, highlight=False)

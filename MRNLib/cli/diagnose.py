@@ -9,7 +9,7 @@ import typer
 
 from MRNLib.boxes import Box
 from MRNLib.cli.console import ProgressStyle, Talk
-from MRNLib.parameters import DEFAULT_BUNDLE, DEVICES, PRECISIONS, Parameters
+from MRNLib.parameters import DEFAULT_BUNDLE, DEVICES, PRECISIONS, Parameters, parse_folds
 from MRNLib.writing import require_folder
 
 if TYPE_CHECKING:
@@ -41,6 +41,16 @@ Exact = Annotated[
 Cache = Annotated[
     Path | None, typer.Option(help="Folder that keeps tokens and masks between runs.")
 ]
+Folds = Annotated[str, typer.Option(help="Folds that vote, such as 0,2; all by default.")]
+Margin = Annotated[
+    float | None, typer.Option(help="Margin of the boxes in mm; the bundle's by default.")
+]
+Precision = Annotated[
+    str, typer.Option(help="Encoder arithmetic: " + " or ".join(PRECISIONS) + ".")
+]
+Tta = Annotated[bool, typer.Option("--tta", help="Average in the left-right mirror.")]
+Jitter = Annotated[bool, typer.Option(help="Also move the boxes by 1 and 2 voxels.")]
+MaskRoi = Annotated[list[str] | None, typer.Option(help="Leave a ROI out: NM, QSM1, QSM2 or QSM3.")]
 SwapModalities = Annotated[
     bool, typer.Option("--swap-modalities", help="The QSM and NM files have changed places.")
 ]
@@ -111,20 +121,14 @@ def diagnose(
             help="NAME=i0:i1,j0:j1,k0:k1 replaces a ROI's box (voxels, ends excluded, LPS grid)."
         ),
     ] = None,
-    mask_roi: Annotated[
-        list[str] | None, typer.Option(help="Leave a ROI out: NM, QSM1, QSM2 or QSM3.")
-    ] = None,
+    mask_roi: MaskRoi = None,
     bundle: BundleName = DEFAULT_BUNDLE,
-    folds: Annotated[str, typer.Option(help="Folds that vote, such as 0,2; all by default.")] = "",
-    margin: Annotated[
-        float | None, typer.Option(help="Margin of the boxes in mm; the bundle's by default.")
-    ] = None,
+    folds: Folds = "",
+    margin: Margin = None,
     device: Device = "auto",
-    precision: Annotated[
-        str, typer.Option(help="Encoder arithmetic: " + " or ".join(PRECISIONS) + ".")
-    ] = "fp32",
-    tta: Annotated[bool, typer.Option("--tta", help="Average in the left-right mirror.")] = False,
-    jitter: Annotated[bool, typer.Option(help="Also move the boxes by 1 and 2 voxels.")] = True,
+    precision: Precision = "fp32",
+    tta: Tta = False,
+    jitter: Jitter = True,
     exact: Exact = False,
     cache: Cache = None,
     swap_modalities: SwapModalities = False,
@@ -183,18 +187,6 @@ def show(talk: Talk, diagnosis: Diagnosis, files: dict[str, Path]) -> None:
     )
     talk.show(examination_table(examination))
     talk.say(f"Report: {files['report.html']}")
-
-
-def parse_folds(text: str) -> tuple[int, ...]:
-    """``"0,2"`` as ``(0, 2)``; empty text as no choice."""
-    from MRNLib.errors import InputError
-
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise InputError(
-            f"--folds {text!r} is not a list of fold numbers.", expected="0,1,2"
-        ) from error
 
 
 def parse_boxes(texts: list[str]) -> dict[str, Box]:

@@ -10,6 +10,7 @@ import typer
 
 from MRNLib.anatomy import NOTICE
 from MRNLib.cli.console import ProgressStyle, Talk
+from MRNLib.cli.diagnose import CancelFile
 from MRNLib.parameters import DEFAULT_BUNDLE, Parameters
 from MRNLib.progress import part
 from MRNLib.writing import require_folder
@@ -36,6 +37,7 @@ def phantom(
         ),
     ] = None,
     progress: ProgressStyle = ProgressStyle.bar,
+    cancel_file: CancelFile = None,
 ) -> None:
     """Make digital patients: QSM, NM, T1 and both masks in the challenge's layout, with the truth.
 
@@ -54,9 +56,9 @@ def phantom(
         )
     require_folder(out)
     talk = Talk(progress)
-    with talk.progress() as report:
+    with talk.progress(cancel_file) as report:
         if from_masks:
-            paint_case(*from_masks, seed, diagnosis, out)
+            paint_case(*from_masks, seed, diagnosis, out, progress=report)
         else:
             write_cohort(out, number, seed, progress=report, diagnosis=diagnosis)
     talk.event("result", folder=str(out))
@@ -70,6 +72,7 @@ def demo(
     ] = DEFAULT_BUNDLE,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     progress: ProgressStyle = ProgressStyle.bar,
+    cancel_file: CancelFile = None,
 ) -> None:
     """Make one PD and one HC digital patient and run everything on them, from files to reports.
 
@@ -84,7 +87,7 @@ def demo(
     talk = Talk(progress)
     patients = out / "patients"
     results = {}
-    with talk.progress() as report:
+    with talk.progress(cancel_file) as report:
         for number, diagnosis in enumerate(("PD", "HC")):
             step = part(report, 0.1 * number, 0.1 * (number + 1))
             write_cohort(patients, 1, DEMO_SEEDS[number], progress=step, diagnosis=diagnosis)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
+from MRNLib.anatomy import NOTICE
 from MRNLib.cases import Case
 from MRNLib.examination import Examination
 
@@ -26,6 +27,16 @@ def demo_table(rows: Iterable[tuple[Case, Examination]]) -> Table:
             examination.decision,
             examination.robustness,
         )
+    return table
+
+
+def batch_table(rows: Iterable[Sequence[str]]) -> Table:
+    """A folder of cases: name, state, P(PD), decision."""
+    table = Table(caption=NOTICE, caption_justify="left")
+    for column in ("Case", "State", "P(PD)", "Decision"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
 
 

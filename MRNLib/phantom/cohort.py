@@ -39,7 +39,8 @@ def write_cohort(
         folder: Cohort folder; made if missing, patients already there stay.
         number: How many.
         seed: Of the first.
-        progress: Called once per patient; may raise ``Cancelled``.
+        progress: Called before each patient is made and before it is written; may raise
+            ``Cancelled``.
         diagnosis: ``HC`` or ``PD`` for all; None leaves it to the seeds, balanced.
         modalities: Which images to write.
 
@@ -53,6 +54,7 @@ def write_cohort(
         name = identifier(seed + count)
         progress(count / number, f"digital patient {name}")
         phantom = generate(seed + count, diagnosis, modalities)
+        progress((count + 0.7) / number, f"writing {name}")
         written.append(write_case(phantom, folder / name))
         write_labels(folder, {name: phantom.truth})
     progress(1.0, f"{number} digital patients in {folder}")
@@ -66,6 +68,7 @@ def paint_case(
     diagnosis: str | None,
     out: str | Path,
     modalities: Collection[str] = MODALITIES,
+    progress: Progress = silent,
 ) -> Path:
     """Writes one digital patient whose nuclei are the labels of two mask files.
 
@@ -76,6 +79,7 @@ def paint_case(
         diagnosis: ``HC`` or ``PD``; None leaves it to the seed.
         out: Cohort folder.
         modalities: Which images to write.
+        progress: Called between the steps; may raise ``Cancelled``.
 
     Returns:
         The case folder. Its files lie on the masks' own grid, turned to the axes i left, j
@@ -86,16 +90,20 @@ def paint_case(
             exchanged or merged, or the two lie on different grids.
     """
     read_labels(Path(out) / LABELS_FILE)
+    progress(0.0, "reading the masks")
     masks = [_read_mask(Path(path)) for path in (qsm_mask_path, nm_mask_path)]
     _check_grids(masks[0], masks[1], nm_mask_path)
     qsm_mask, nm_mask = (sitk.GetArrayFromImage(mask) for mask in masks)
     _check_labelled_sides(qsm_mask, "QSM", qsm_mask_path)
     _check_labelled_sides(nm_mask, "NM", nm_mask_path)
     x, y, z = masks[0].GetSpacing()
-    phantom = paint(qsm_mask, nm_mask, (x, y, z), seed, diagnosis, modalities)
     name = identifier(seed)
+    progress(0.1, f"digital patient {name}")
+    phantom = paint(qsm_mask, nm_mask, (x, y, z), seed, diagnosis, modalities)
+    progress(0.7, f"writing {name}")
     folder = write_case(phantom, Path(out) / name, reference=masks[0])
     write_labels(Path(out), {name: phantom.truth})
+    progress(1.0, f"1 digital patient in {out}")
     return folder
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from MRNLib.anatomy import ROIS
 from MRNLib.boxes import Box
-from MRNLib.casefiles import DIAGNOSES, Case, folds
+from MRNLib.casefiles import DIAGNOSES, Case
 from MRNLib.errors import InputError
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
+from MRNLib.splits import folds
 from MRNLib.training.crops import MidbrainCrop, PatientCrops, RoiCrop
 from MRNLib.writing import replaced
 

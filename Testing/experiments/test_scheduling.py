@@ -48,7 +48,7 @@ def wait_for(what: Callable[[], bool]) -> None:
     end = time.monotonic() + WAIT_SECONDS
     while not what():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_killed_workers_cell_is_run_again_from_its_checkpoint(data, tmp_path):
     short = make_job("seres10", data, tmp_path / "killed")
     lines = Lines()
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:
 
         def kill() -> None:
@@ -195,7 +195,10 @@ def test_workers_that_are_gone_are_started_again(data, tmp_path, monkeypatch):
     def connected(*_):
         with (
             LocalCluster(
-                n_workers=sizes.pop(0), processes=False, dashboard_address=None, silence_logs=50
+                n_workers=sizes.pop(0),
+                processes=False,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=50,
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):

@@ -7,6 +7,8 @@ plugins, which in Slicer make an item for every node.
 from __future__ import annotations
 
 import sys
+import tempfile
+import textwrap
 import types
 from pathlib import Path
 
@@ -79,3 +81,53 @@ def scene(_application):
     slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(_application.scene)
     yield _application.scene
     _application.scene.Clear(0)
+
+
+@pytest.fixture
+def nothing_left(tmp_path, monkeypatch):
+    """A temporary place of the test's own, in which nothing may be left."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("TMPDIR", str(place))
+    yield place
+    assert list(place.iterdir()) == []
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A runner of a small Python program; its source finds the cancel file as ``cancel``."""
+
+    from MRNDiagnosisLib.jobs import ProcessRunner
+
+    def write(source):
+        path = tmp_path / "program.py"
+        start = """
+            import json, os, subprocess, sys, time
+            options = dict(a.split("=", 1) for a in sys.argv if a.startswith("--") and "=" in a)
+            cancel = options["--cancel-file"]
+        """
+        path.write_text(textwrap.dedent(start) + textwrap.dedent(source))
+        return ProcessRunner([sys.executable, "-u", str(path)])
+
+    return write
+
+
+@pytest.fixture
+def runner():
+    from panel_helpers import FakeRunner
+
+    return FakeRunner()
+
+
+@pytest.fixture
+def session(scene, tmp_path, runner):
+    from MRNDiagnosisLib.session import Session
+    from panel_helpers import Chosen
+
+    folder = tmp_path / "session"
+    folder.mkdir()
+    made = Session(scene, folder, runner)
+    made.choose(Chosen())
+    yield made
+    made.choose(None)

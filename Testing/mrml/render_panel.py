@@ -1,10 +1,9 @@
-"""Draws the panel from MRNDiagnosis.ui without Slicer: docs/panel.png.
+"""Draws the panel from MRNDiagnosis.ui without Slicer.
 
-    python Testing/mrml/render_panel.py docs/panel.png
+    python Testing/mrml/render_panel.py panel.png
 
-Needs PySide6, which is no dependency of this project. Slicer's own widgets (node selectors, the
-Segment Editor, tables, the chart) are replaced by plain stand-ins, so the picture shows layout,
-texts and state, not what Slicer draws.
+Slicer's own widgets (node selectors, the Segment Editor, tables, the chart) are replaced by plain
+stand-ins, so the picture shows layout, texts and state, not what Slicer draws.
 """
 
 from __future__ import annotations

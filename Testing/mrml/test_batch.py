@@ -7,11 +7,12 @@ import shutil
 import time
 
 import pytest
-from MRNDiagnosisLib.batch import Batch, finished_result
+from MRNDiagnosisLib.batch import Batch
 from MRNDiagnosisLib.jobs import ProcessRunner
 
 from MRNLib.casefiles import read_cohort
 from MRNLib.errors import InputError
+from MRNLib.finished import finished_result
 from MRNLib.parameters import Parameters
 
 
@@ -109,9 +110,32 @@ def test_many_cases_that_end_at_once_do_not_pile_up(tmp_path):
 def test_a_folder_that_cannot_be_used_is_refused_in_the_librarys_words(cohort, tmp_path):
     with pytest.raises(InputError, match="holds no patients"):
         Batch(tmp_path / "cohort" / "A", Parameters(), tmp_path / "out")
+
+
+def test_a_case_that_lacks_a_file_is_one_failed_row(cohort, tmp_path):
     (cohort / "B" / "NM.nii.gz").unlink()
-    with pytest.raises(InputError, match="no NM file"):
-        Batch(cohort, Parameters(), tmp_path / "out")
+    (cohort / "C" / "QSM.mha").touch()
+    batch = Batch(cohort, Parameters(), tmp_path / "out")
+    assert [row.state for row in batch.rows] == ["waiting", "failed", "failed"]
+    runner = Instant()
+    rows = run(batch, runner)
+    assert runner.started == ["A"]
+    assert [row.state for row in rows] == ["done", "failed", "failed"]
+    assert "no NM file" in rows[1].message
+    assert "What to do" in rows[1].message
+    assert "QSM is there 2 times" in rows[2].message
+    (cohort / "B" / "NM.nii.gz").touch()
+    assert Batch(cohort, Parameters(), tmp_path / "out").rows[1].state == "waiting"
+
+
+def test_a_folder_of_unusable_cases_alone_ends_at_once(cohort, tmp_path):
+    for name in ("A", "B", "C"):
+        (cohort / name / "QSM.nii.gz").unlink()
+    runner = Instant()
+    assert {row.state for row in run(Batch(cohort, Parameters(), tmp_path / "out"), runner)} == {
+        "failed"
+    }
+    assert runner.started == []
 
 
 @pytest.fixture(scope="module")

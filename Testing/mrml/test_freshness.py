@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
-import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import SimpleITK as sitk
+from edits import DN_ROWS, PLAIN, RN_INSIDE, STN_BEYOND, brighten, draw, image, move, of, patient_in
 from MRNDiagnosisLib import freshness, results, rois, segmentations, volumes
 from MRNDiagnosisLib.case import Inputs
-from MRNDiagnosisLib.freshness import Watcher, changes, fingerprint, recompute
+from MRNDiagnosisLib.freshness import changes, fingerprint, recompute
 from report_helpers import SPACING, examination, images
 
 from MRNLib import geometry
@@ -23,76 +21,14 @@ from MRNLib.errors import InputError
 from MRNLib.parameters import Parameters
 from MRNLib.rois import boxes_from_masks
 
-NOTHING = "Nothing changed: Diagnose gives the same result."
-PLAIN = Parameters()
-
-
-def image(array):
-    made = sitk.GetImageFromArray(array)
-    made.SetSpacing(SPACING)
-    made.SetOrigin((-36.0, -48.0, -18.0))
-    return made
-
 
 @pytest.fixture(params=["LPS", "RAS", "SRP"])
 def patient(request, scene, tmp_path):
-    """Volumes that lie in three ways, and their masks as segmentations; all with one content."""
-    shown = images()
-    nodes = {}
-    for role, array in (("QSM", shown.qsm), ("NM", shown.nm)):
-        path = tmp_path / f"{role}.nrrd"
-        sitk.WriteImage(sitk.DICOMOrient(image(array), request.param), str(path))
-        nodes[role] = volumes.load(scene, path, role)
-    for role, array in (("QSM", shown.qsm_mask), ("NM", shown.nm_mask)):
-        path = tmp_path / f"{role}_mask.nrrd"
-        sitk.WriteImage(sitk.DICOMOrient(image(array), request.param), str(path))
-        nodes[f"{role} mask"] = segmentations.show_mask(
-            scene, path, role, nodes[role], f"{role} mask"
-        )
-    inputs = Inputs(nodes["QSM"], nodes["NM"], None, nodes["QSM mask"], nodes["NM mask"])
-    grid = volumes.canonical_grid(nodes["QSM"])
-    return SimpleNamespace(scene=scene, inputs=inputs, grid=grid, folder=tmp_path)
+    """A patient whose volumes lie in three ways."""
+    return patient_in(scene, tmp_path, request.param)
 
 
-def of(patient, parameters=PLAIN, **changed):
-    return fingerprint(dataclasses.replace(patient.inputs, **changed), parameters, patient.grid)
-
-
-def draw(patient, segment, where, value):
-    """Draws into a segment as the segment editor would; ``where`` indexes ``[k, j, i]`` in LPS."""
-    import slicer
-
-    node, reference = patient.inputs.qsm_segmentation, patient.inputs.qsm
-    array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment, reference)
-    held = sitk.GetImageFromArray(array)
-    held.CopyInformation(volumes.image_of(reference))
-    canonical = sitk.DICOMOrient(held, "LPS")
-    edited = sitk.GetArrayFromImage(canonical)
-    edited[where] = value
-    drawn = sitk.GetImageFromArray(edited)
-    drawn.CopyInformation(canonical)
-    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(held.GetDirection())
-    back = sitk.GetArrayFromImage(sitk.DICOMOrient(drawn, code))
-    slicer.util.updateSegmentBinaryLabelmapFromArray(back, node, segment, reference)
-
-
-def move(position, *by):
-    """``position`` moved by that many mm (R, A, S)."""
-    return (np.array(position) + by).tolist()
-
-
-def brighten(node):
-    import slicer
-
-    slicer.util.arrayFromVolume(node)[5, 5, 5] += 1
-    slicer.util.arrayFromVolumeModified(node)
-
-
-# The red nucleus (row 44) and the nigra (row 38) in the blocks of report_helpers; the right one
-# spans i 14-18, k 5-7.
-RN_INSIDE = (6, 45, 16)
-STN_BEYOND = (6, slice(32, 36), 12)
-DN_ROWS = (slice(5, 8), slice(50, 54), slice(14, 34))
+NOTHING = "Nothing changed: Diagnose gives the same result."
 
 
 def test_boxes_are_those_of_a_run(patient):
@@ -346,118 +282,6 @@ def test_text_that_is_no_fingerprint(scene):
     for text in ("no JSON", "[]", '{"volumes": {}}'):
         node.SetAttribute(results.FINGERPRINT, text)
         assert freshness.remembered(node) is None
-
-
-@pytest.fixture
-def watched(patient):
-    """A watcher of the patient's nodes and a dragged box, and its calls."""
-    boxes = {"QSM2": Box.parse(of(patient).boxes["QSM2"])}
-    patient.inputs.roi_nodes = rois.show_boxes(patient.scene, boxes, patient.grid)
-    patient.calls = []
-    patient.watcher = Watcher(lambda: patient.calls.append(1))
-    patient.watcher.watch(freshness.involved(patient.inputs))
-    yield patient
-    patient.watcher.release()
-
-
-MODIFICATIONS = {
-    "voxels": lambda p: brighten(p.inputs.nm),
-    "place": lambda p: p.inputs.qsm.SetOrigin(1, 2, 3),
-    "brush": lambda p: draw(p, "STN_R", STN_BEYOND, 1),
-    "segment removed": lambda p: p.inputs.qsm_segmentation.GetSegmentation().RemoveSegment("RN_L"),
-    "segment renamed": lambda p: (
-        p.inputs.nm_segmentation.GetSegmentation().GetNthSegment(0).SetName("other")
-    ),
-    "box moved": lambda p: p.inputs.roi_nodes["QSM2"].SetCenter(0, 0, 0),
-    "box resized": lambda p: p.inputs.roi_nodes["QSM2"].SetSize(9, 9, 9),
-    "volume removed": lambda p: p.scene.RemoveNode(p.inputs.nm),
-    "phantom": lambda p: p.inputs.qsm.SetAttribute("MRN.Phantom", "1"),
-}
-
-
-@pytest.mark.parametrize("what", MODIFICATIONS)
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_watcher_calls_exactly_once(watched, what):
-    MODIFICATIONS[what](watched)
-    assert watched.calls == [1]
-    brighten(watched.inputs.qsm)
-    draw(watched, "STN_R", STN_BEYOND, 0)
-    assert watched.calls == [1]
-    assert not watched.watcher.watching
-    watched.watcher.watch(freshness.involved(watched.inputs))
-    assert watched.calls == [1]
-    brighten(watched.inputs.qsm)
-    brighten(watched.inputs.qsm)
-    assert watched.calls == [1, 1]
-
-
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_watcher_ignores_what_does_not_matter(watched):
-    qsm, outlines = watched.inputs.qsm, watched.inputs.qsm_segmentation
-    qsm.SetName("another")
-    qsm.Modified()
-    qsm.GetDisplayNode().SetAutoWindowLevel(0)
-    qsm.GetDisplayNode().SetWindowLevel(5, 5)
-    outlines.GetSegmentation().GetSegment("SN_R").SetColor(0, 0, 1)
-    outlines.GetDisplayNode().SetVisibility(False)
-    outlines.CreateClosedSurfaceRepresentation()
-    watched.inputs.roi_nodes["QSM2"].GetDisplayNode().SetVisibility(False)
-    watched.inputs.roi_nodes["QSM2"].SetLocked(True)
-    watched.scene.AddNewNodeByClass("vtkMRMLTextNode")
-    watched.scene.RemoveNode(watched.scene.GetFirstNodeByClass("vtkMRMLTextNode"))
-    assert watched.calls == []
-    assert watched.watcher.watching
-
-
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_transform_counts_for_the_watcher(watched):
-    transform = watched.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    watched.inputs.nm.SetAndObserveTransformNodeID(transform.GetID())
-    assert watched.calls == [1]
-    watched.watcher.watch(freshness.involved(watched.inputs))
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    matrix.SetElement(0, 3, 5.0)
-    transform.SetMatrixTransformToParent(matrix)
-    assert watched.calls == [1, 1]
-
-
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_watcher_leaves_nothing_behind(watched):
-    import vtk
-
-    calls, nodes = watched.calls, freshness.involved(watched.inputs)
-    watched.watcher.release()
-    watched.watcher.release()
-    brighten(nodes[0])
-    assert calls == []
-    # A watcher that is dropped stops by itself, and nothing holds it.
-    dropped = Watcher(lambda: calls.append(2))
-    dropped.watch([*nodes, None])
-    gone = weakref.ref(dropped)
-    del dropped
-    gc.collect()
-    assert gone() is None
-    brighten(nodes[0])
-    assert calls == []
-    # A node that leaves the scene is not kept.
-    watched.watcher.watch(nodes)
-    weak = vtk.vtkWeakReference()
-    weak.Set(watched.inputs.nm)
-    watched.scene.RemoveNode(watched.inputs.nm)
-    watched.inputs.nm = None
-    del nodes
-    gc.collect()
-    assert calls == [1]
-    assert weak.Get() is None
-
-
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_closing_the_scene_is_reported_once(watched):
-    watched.scene.Clear(0)
-    assert watched.calls == [1]
-    assert not watched.watcher.watching
 
 
 def test_prediction_is_what_a_run_does(scene, phantom_case, random_bundle, tmp_path):

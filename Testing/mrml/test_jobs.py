@@ -3,103 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import sys
-import tempfile
-import textwrap
 import time
-import types
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from MRNDiagnosisLib import jobs, runners
-from MRNDiagnosisLib.jobs import Job, Outcome, ProcessRunner, SlicerRunner, arguments, parse
-from MRNDiagnosisLib.runners import kill_descendants
+from job_helpers import CASE, STUBBORN, Heard, running
+from MRNDiagnosisLib import jobs
+from MRNDiagnosisLib.jobs import Outcome, ProcessRunner, arguments, parse
 
 from MRNLib.casefiles import Case
 from MRNLib.cli import console
 from MRNLib.parameters import Parameters
 from Testing.bad_inputs import ROWS
 
-CASE = Case("P1", Path("q.nii.gz"), Path("n.nii.gz"))
-DEFAULTS = Parameters()
-
-
-class Heard:
-    """What the callbacks of a job were told, and the job run to its end."""
-
-    def __init__(self, command="diagnose", case=CASE, parameters=DEFAULTS, out=None, **more):
-        self.progress, self.log, self.warnings, self.outcomes = [], [], [], []
-        self.job = Job(
-            command,
-            case,
-            parameters,
-            out,
-            on_progress=lambda fraction, message: self.progress.append((fraction, message)),
-            on_log=self.log.append,
-            on_warning=self.warnings.append,
-            on_done=self.done,
-            **more,
-        )
-
-    def done(self, outcome):
-        assert not self.job.running
-        self.outcomes.append(outcome)
-
-    def run(self, runner=None, timeout=120) -> Outcome:
-        self.job.start(runner or ProcessRunner())
-        return self.end(timeout)
-
-    def end(self, timeout=120) -> Outcome:
-        assert self.job.wait(timeout), self.log
-        assert not self.job.folder.exists()
-        (outcome,) = self.outcomes
-        return outcome
-
-    def until(self, condition, timeout=60):
-        limit = time.monotonic() + timeout
-        while not condition() and time.monotonic() < limit:
-            time.sleep(0.02)
-        assert condition(), self.log
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path, monkeypatch):
-    """A temporary place of the test's own, in which nothing may be left."""
-    place = tmp_path / "temporary"
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    monkeypatch.setenv("TMPDIR", str(place))
-    yield place
-    assert list(place.iterdir()) == []
-
-
-@pytest.fixture
-def program(tmp_path):
-    """A runner of a small Python program; its source finds the cancel file as ``cancel``."""
-
-    def write(source):
-        path = tmp_path / "program.py"
-        start = """
-            import json, os, subprocess, sys, time
-            options = dict(a.split("=", 1) for a in sys.argv if a.startswith("--") and "=" in a)
-            cancel = options["--cancel-file"]
-        """
-        path.write_text(textwrap.dedent(start) + textwrap.dedent(source))
-        return ProcessRunner([sys.executable, "-u", str(path)])
-
-    return write
-
-
-def running(pid):
-    """Whether a process is there and is no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def test_a_real_run_reports_progress_and_its_result(phantom_case, random_bundle, tmp_path):
@@ -248,18 +166,6 @@ def test_success_without_a_result_is_no_success(program):
     assert "without a result" in outcome.error
 
 
-STUBBORN = """
-    import signal
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    out = options["--out"]
-    os.makedirs(os.path.join(os.path.dirname(out), ".partial-" + os.path.basename(out) + "-x"))
-    print("pids", os.getpid(), child.pid)
-    time.sleep(600)
-"""
-
-
 def test_a_child_that_ignores_the_cancel_is_killed_with_its_own_child(program, tmp_path):
     heard = Heard(out=tmp_path / "results" / "out", grace=0.5)
     heard.job.start(program(STUBBORN))
@@ -274,25 +180,13 @@ def test_a_child_that_ignores_the_cancel_is_killed_with_its_own_child(program, t
     assert list((tmp_path / "results").iterdir()) == []  # nor what it had half written
 
 
-def test_descendants_are_found_without_a_group(program, tmp_path):
-    """What :class:`SlicerRunner` has to do, as its process shares Slicer's own group."""
-    heard = Heard(out=tmp_path / "results" / "out")
-    heard.job.start(program(STUBBORN))
-    heard.until(lambda: heard.log)
-    pids = [int(word) for word in heard.log[0].split()[1:]]
-    kill_descendants(pids[0])
-    outcome = heard.end(20)
-    assert "signal 9" in outcome.error
-    heard.until(lambda: not any(map(running, pids)), 5)
-
-
 def test_a_program_that_is_missing_is_said(tmp_path):
     outcome = Heard().run(ProcessRunner([str(tmp_path / "nowhere")]))
     assert "nowhere" in outcome.error
     assert outcome.result is None
 
 
-def test_a_defect_while_files_are_written_leaves_nothing(temporary):
+def test_a_defect_while_files_are_written_leaves_nothing(nothing_left):
     def prepare(folder):
         (folder / "half").touch()
         raise ZeroDivisionError
@@ -300,7 +194,7 @@ def test_a_defect_while_files_are_written_leaves_nothing(temporary):
     heard = Heard(case=prepare)
     with pytest.raises(ZeroDivisionError):
         heard.job.start(ProcessRunner())
-    assert list(temporary.iterdir()) == []
+    assert list(nothing_left.iterdir()) == []
     assert not heard.job.running
 
 
@@ -339,68 +233,3 @@ def test_each_command_is_told_what_it_takes(tmp_path):
 
 def test_exit_codes_are_the_commands_own():
     assert (jobs.EXIT_INPUT, jobs.EXIT_CANCELLED) == (console.EXIT_INPUT, console.EXIT_CANCELLED)
-
-
-@pytest.fixture
-def inside(scene, monkeypatch, tmp_path):
-    """Slicer's real non-blocking launch; only Qt's timer and PythonSlicer are stand-ins.
-
-    PythonSlicer is a launcher that waits for the real Python, as Slicer's own is.
-    """
-    due = []
-    timer = types.SimpleNamespace(singleShot=lambda ms, call: due.append(call))
-    monkeypatch.setitem(sys.modules, "qt", types.SimpleNamespace(QTimer=timer))
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-
-    def turn():
-        for call in [due.pop(0) for _ in range(len(due))]:
-            call()
-
-    def launcher(*program):
-        path = tmp_path / "PythonSlicer"
-        words = " ".join(f"'{word}'" for word in (sys.executable, *program))
-        path.write_text(f'#!/bin/sh\n{words} "$@"\nexit $?\n')
-        path.chmod(0o755)
-
-    launcher()
-    return types.SimpleNamespace(turn=turn, launcher=launcher)
-
-
-def test_slicers_own_launch_runs_the_command(inside, phantom_case, monkeypatch):
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    heard = Heard("check", phantom_case)
-    heard.job.start(SlicerRunner())
-    heard.until(lambda: inside.turn() or not heard.job.running)
-    outcome = heard.end(0)
-    assert outcome.code == 0, heard.log
-    assert outcome.result["identifier"] == phantom_case.identifier
-    assert heard.progress[-1][0] == 1.0
-
-
-def test_slicers_own_launch_is_killed_with_what_it_started(inside, program, tmp_path):
-    program(STUBBORN)
-    inside.launcher("-u", str(tmp_path / "program.py"))
-    heard = Heard(out=tmp_path / "results" / "out", grace=0.2)
-    heard.job.start(SlicerRunner())
-    heard.until(lambda: inside.turn() or heard.log)
-    pids = [int(word) for word in heard.log[0].split()[1:]]
-    assert all(map(running, pids))
-    heard.job.cancel()
-    heard.until(lambda: inside.turn() or not heard.job.running, 20)
-    assert heard.end(0).cancelled
-    heard.until(lambda: not any(map(running, pids)), 5)
-
-
-def test_a_slicer_without_its_python_is_said(inside, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    outcome = Heard().run(SlicerRunner())
-    assert "PythonSlicer" in outcome.error
-
-
-@pytest.mark.parametrize("look", [runners._parents_in_proc, runners._parents_by_ps])
-def test_parents_are_found_with_and_without_proc(look):
-    if look is runners._parents_in_proc and not Path("/proc/self/stat").exists():
-        pytest.skip("no /proc on this system")
-    if look is runners._parents_by_ps and shutil.which("ps") is None:
-        pytest.skip("no ps on this system")
-    assert look()[os.getpid()] == os.getppid()

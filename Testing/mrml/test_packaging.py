@@ -91,7 +91,7 @@ def test_metadata_is_whole():
     assert "project(MRNDiagnosis)" in text
     assert "cmake_minimum_required(VERSION 3.28)" in text
     shown = re.findall(r"\$\{MRN_REPOSITORY\}/raw/main/(\S+?\.png)", text)
-    assert len(shown) == 3
+    assert len(shown) == 6
     assert all((ROOT / path).is_file() for path in shown)
 
 

@@ -6,197 +6,19 @@ import dataclasses
 
 import pytest
 from MRNDiagnosisLib.panel import present
-from MRNDiagnosisLib.panel_facts import BatchFacts, Facts, RoiFacts
+from MRNDiagnosisLib.panel_facts import BatchFacts, RoiFacts
+from panel_states import OUTLINED, READY, ROIS, STATES, done, each_state
 from report_helpers import examination
 
-from MRNLib.anatomy import ROI_NAMES
 from MRNLib.examination import DEMONSTRATION, NO_MEANING
-
-ROIS = tuple(RoiFacts(name, 9, (31.0, 24.0, 18.0)) for name in ROI_NAMES)
-READY = Facts(qsm="QSM", nm="NM", checked=True, bundle="phantom-tiny")
-OUTLINED = dataclasses.replace(READY, masks=("QSM", "NM"), rois=ROIS)
-SWAPPED = "QSM and NM are swapped: the first has no negative values"
+from MRNLib.rois import STRAYS
 
 
-def done(**changes) -> Facts:
-    return dataclasses.replace(OUTLINED, **({"result": examination(), "files": True} | changes))
+def test_every_state_has_a_name_of_its_own():
+    assert len({row[0] for row in STATES}) == len(STATES)
 
 
-# name, facts, whether Diagnose can be clicked, part of its tooltip, a label and part of its text
-STATES = [
-    ("nothing chosen", Facts(), False, "Choose a QSM and an NM", "inputsLabel", "Choose a QSM"),
-    ("only QSM", Facts(qsm="QSM"), False, "NM volume too", "inputsLabel", "Choose the NM"),
-    ("only NM", Facts(nm="NM"), False, "QSM volume too", "inputsLabel", "Choose the QSM"),
-    (
-        "being looked at",
-        Facts(qsm="QSM", nm="NM"),
-        False,
-        "being looked at",
-        "inputsLabel",
-        "Looking at",
-    ),
-    (
-        "swapped inputs",
-        Facts(qsm="NM", nm="QSM", checked=True, problem=SWAPPED),
-        False,
-        SWAPPED,
-        "inputsLabel",
-        SWAPPED,
-    ),
-    (
-        "doubtful inputs",
-        dataclasses.replace(READY, doubts="The unit is taken for ppm."),
-        True,
-        "Classify",
-        "inputsLabel",
-        "taken for ppm",
-    ),
-    ("ready", READY, True, "drawn first", "inputsLabel", "can be used together"),
-    ("outlined", OUTLINED, True, "Classify", "nucleiLabel", "as they are"),
-    (
-        "one mask",
-        dataclasses.replace(READY, masks=("QSM",)),
-        True,
-        "drawn first",
-        "nucleiLabel",
-        "draws the NM ones",
-    ),
-    (
-        "outlines of another patient",
-        dataclasses.replace(OUTLINED, outline_problem="The QSM outlines were drawn on 'B'."),
-        False,
-        "drawn on 'B'",
-        "nucleiLabel",
-        "drawn on 'B'",
-    ),
-    (
-        "box outside",
-        dataclasses.replace(OUTLINED, roi_problem="the box 'MRN NM' lies outside the QSM volume"),
-        False,
-        "lies outside",
-        "roisLabel",
-        "lies outside",
-    ),
-    (
-        "no substantia nigra",
-        dataclasses.replace(OUTLINED, unused=("NM", "QSM2")),
-        False,
-        "substantia nigra",
-        "roisLabel",
-        "Left out: NM, QSM2",
-    ),
-    (
-        "running",
-        dataclasses.replace(READY, running="diagnose", fraction=0.42, message="Encoding QSM1"),
-        False,
-        "A diagnosis is being made",
-        "statusLabel",
-        "Encoding QSM1",
-    ),
-    (
-        "cancelling",
-        dataclasses.replace(READY, running="diagnose", cancelling=True),
-        False,
-        "A diagnosis is being made",
-        "statusLabel",
-        "Cancelling",
-    ),
-    (
-        "cancelled",
-        dataclasses.replace(READY, cancelled=True),
-        True,
-        "Classify",
-        "statusLabel",
-        "Cancelled. The scene is as it was.",
-    ),
-    (
-        "failed",
-        dataclasses.replace(READY, ended="QSM.nrrd: holds NaN\nWhat to do: mask it"),
-        True,
-        "Classify",
-        "statusLabel",
-        "holds NaN",
-    ),
-    (
-        "GPU memory ran out",
-        dataclasses.replace(READY, running="diagnose", notes=("The GPU ran out of memory.",)),
-        False,
-        "being made",
-        "statusLabel",
-        "Starting",
-    ),
-    (
-        "packages missing",
-        dataclasses.replace(READY, missing=("torch>=2.4",)),
-        False,
-        "install them under Setup",
-        "bannerLabel",
-        "lacks packages",
-    ),
-    (
-        "installing",
-        dataclasses.replace(READY, missing=("torch>=2.4",), running="setup", message="Installing"),
-        False,
-        "Packages are being installed",
-        "setupLabel",
-        "Installing",
-    ),
-    (
-        "failed install",
-        dataclasses.replace(READY, missing=("torch>=2.4",), setup_error="A proxy refused."),
-        False,
-        "torch>=2.4",
-        "setupLabel",
-        "A proxy refused.",
-    ),
-    (
-        "Slicer too old",
-        dataclasses.replace(READY, too_old="This module needs 3D Slicer 5.12.1 or newer."),
-        False,
-        "5.12.1",
-        "bannerLabel",
-        "5.12.1",
-    ),
-    ("result fresh", done(), True, "Classify", "headlineLabel", "P(PD) = 0.80"),
-    (
-        "result out of date",
-        done(changes=("QSM2: its box moved.",), recompute="Encodes QSM2 again."),
-        True,
-        "Encodes QSM2 again.",
-        "freshnessLabel",
-        "out of date.\nQSM2: its box moved.\nDiagnose again: Encodes QSM2 again.",
-    ),
-    (
-        "demonstration model",
-        done(result=examination(decision=DEMONSTRATION, headline=NO_MEANING, trained_on="phantom")),
-        True,
-        "Classify",
-        "headlineLabel",
-        "no meaning for a patient",
-    ),
-    (
-        "digital phantom",
-        done(result=examination(phantom=True)),
-        True,
-        "Classify",
-        "probabilityLabel",
-        "digital phantom, not a patient",
-    ),
-    (
-        "batch running",
-        dataclasses.replace(READY, running="batch", batch=BatchFacts("in", "out", 5, 2)),
-        False,
-        "worked through",
-        "batchLabel",
-        "2 of 5 cases done",
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("facts", "enabled", "tip", "label", "text"),
-    [pytest.param(*row[1:], id=row[0]) for row in STATES],
-)
+@each_state("facts enabled tip label text")
 def test_state(facts, enabled, tip, label, text):
     state = present(facts)
     button = state.buttons["diagnoseButton"]
@@ -205,9 +27,8 @@ def test_state(facts, enabled, tip, label, text):
     assert text in state.lines[label].text
 
 
-@pytest.mark.parametrize("row", STATES, ids=[row[0] for row in STATES])
-def test_every_button_says_something_and_nothing_runs_twice(row):
-    facts = row[1]
+@each_state("facts")
+def test_every_button_says_something_and_nothing_runs_twice(facts):
     state = present(facts)
     assert all(button.tip for button in state.buttons.values())
     assert state.buttons["cancelButton"].enabled is (
@@ -272,6 +93,25 @@ def test_warnings_of_the_result_are_listed_once():
     shown = examination(warnings=("The unit was ppm.",), segmentation_notes=("The unit was ppm.",))
     text = present(done(result=shown)).lines["warningsLabel"].text
     assert text.count("The unit was ppm.") == 1
+
+
+def test_a_rois_warning_is_listed_once_and_where_masks_come_from_is_none():
+    text = f"ROI NM: {STRAYS}: SN left 2"
+    shown = examination(warnings=(text,), segmentation_notes=("QSM mask: given",))
+    rois = tuple(
+        dataclasses.replace(roi, warnings=(text,) if roi.name == "NM" else ()) for roi in shown.rois
+    )
+    lines = present(done(result=dataclasses.replace(shown, rois=rois))).lines
+    assert lines["warningsLabel"].text == f"• {text}"
+    assert lines["notesLabel"].text == "QSM mask: given"
+    assert lines["notesLabel"].kind == "plain"
+
+
+def test_a_run_shows_the_log_alone_until_there_is_a_result():
+    running = present(dataclasses.replace(READY, running="diagnose"))
+    assert running.details
+    assert not running.result
+    assert present(done(running="diagnose")).result
 
 
 def test_reports_of_an_earlier_session():

@@ -12,26 +12,10 @@ from MRNDiagnosisLib import export, review, rois, volumes, work
 from MRNDiagnosisLib.facts import facts_of
 from MRNDiagnosisLib.panel import present
 from MRNDiagnosisLib.session import Session
-from panel_helpers import Chosen, FakeRunner
 from report_helpers import examination
 from scenes import cube
 
 from MRNLib.examination import to_json
-
-
-@pytest.fixture
-def runner():
-    return FakeRunner()
-
-
-@pytest.fixture
-def session(scene, tmp_path, runner):
-    folder = tmp_path / "session"
-    folder.mkdir()
-    made = Session(scene, folder, runner)
-    made.choose(Chosen())
-    yield made
-    made.choose(None)
 
 
 @pytest.fixture
@@ -153,6 +137,21 @@ def test_diagnose(session, outlined, runner, tmp_path):
     assert state(session).buttons["reportButton"].enabled
 
 
+def test_outlines_and_result_lie_under_the_study(session, patient, runner, tmp_path):
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session.scene)
+    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
+    for volume in (session.chosen.qsm, session.chosen.nm):
+        hierarchy.CreateItem(study, volume)
+    work.diagnose(session)
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(patient))
+    chosen, nodes = session.chosen, session.nodes
+    made = [chosen.qsm_segmentation, chosen.nm_segmentation, nodes.text, nodes.chart, nodes.rois]
+    items = [hierarchy.GetItemByDataNode(node) for node in made]
+    assert {hierarchy.GetItemParent(item) for item in items} == {study}
+
+
 def test_diagnose_draws_what_is_missing(session, patient, runner, tmp_path):
     work.diagnose(session)
     assert runner.option("qsm-mask") is None
@@ -230,7 +229,9 @@ def test_cancel_leaves_the_scene_as_it_was(session, outlined, runner):
 
 def test_closing_the_scene_cancels_and_forgets(session, outlined, runner, tmp_path):
     work.diagnose(session)
+    runner.event("warning", text="ROI NM: stray voxels")
     session.choose(None)
+    assert session.runs.notes == ()
     assert Path(runner.option("cancel-file")).exists()
     runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
     assert session.result is None
@@ -316,30 +317,15 @@ def test_export(session, diagnosed, tmp_path):
     assert (target / "case__1_" / "QSM_mask.nii.gz").is_file()
 
 
-def test_demo_patient(session, runner, phantom_case):
-    from MRNDiagnosisLib.sample_data import SAMPLES
-
-    work.make_demo(session, SAMPLES[0])
-    assert runner.started[-1][0] == "phantom"
-    assert runner.option("diagnosis") == "PD"
-    out = Path(runner.option("out"))
-    (out / "PHM_1").mkdir()
-    for role, path in (("QSM", phantom_case.qsm), ("NM", phantom_case.nm)):
-        (out / "PHM_1" / f"{role}.nii.gz").write_bytes(Path(path).read_bytes())
-    runner.finish(folder=str(out))
-    assert session.chosen.qsm.GetName() == "Demo patient (PD) QSM"
-    assert session.chosen.qsm.GetAttribute(volumes.PHANTOM_ATTRIBUTE) == "1"
-    assert not out.exists()
-    session.check()
-    assert "can be used together" in text(session, "inputsLabel")
-
-
-def test_demo_patient_cancelled(session, runner):
-    from MRNDiagnosisLib.sample_data import SAMPLES
-
-    work.make_demo(session, SAMPLES[1])
-    session.runs.cancel()
-    assert runner.killed == 1
-    runner.on_end(-9)
-    assert "Cancelled" in text(session, "statusLabel")
-    assert session.chosen.qsm is None
+def test_a_newer_wrapper_of_the_same_node_takes_the_place_of_the_older(
+    session, patient, runner, scene
+):
+    """Slicer's wrappers keep what they read first, and a scene is read node by node."""
+    older, newer = session.chosen, dataclasses.replace(session.chosen)
+    for wrapper in (older, newer):
+        wrapper.__dict__["parameterNode"] = scene
+    work.segment(session)
+    session.choose(newer)
+    assert session.chosen is newer
+    runner.finish_with(masks_of(patient))
+    assert newer.qsm_segmentation is not None

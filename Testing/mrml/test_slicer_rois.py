@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from bad_inputs.patient import rois_of
-from MRNDiagnosisLib.rois import box_of, centre_of, find_nodes, set_box, show_boxes
+from MRNDiagnosisLib.rois import box_of, find_nodes, set_box, show_boxes
 from MRNDiagnosisLib.volumes import canonical_grid, load
 from scenes import LYING, new_transform, write_patient
 
@@ -62,12 +62,12 @@ def test_an_upright_box_is_not_turned(scene, grid):
     assert not node.GetDisplayNode().GetRotationHandleVisibility()
     middle = (np.array(BOX.lower) + BOX.upper - 1) / 2
     lps = grid.matrix() @ middle + grid.origin
-    assert centre_of(node) == pytest.approx((-lps[0], -lps[1], lps[2]))
+    assert node.GetCenter() == pytest.approx((-lps[0], -lps[1], lps[2]))
 
 
 def test_a_dragged_box_snaps_to_the_nearest_voxel_faces(scene, grid):
     node = show_boxes(scene, {"NM": BOX}, grid)["NM"]
-    right, anterior, superior = centre_of(node)
+    right, anterior, superior = node.GetCenter()
     x, _, z = grid.spacing
     node.SetCenter(right - 2.4 * x, anterior, superior + 0.6 * z)
     # i grows to the left, k upwards.
@@ -87,7 +87,7 @@ def test_a_box_thinner_than_a_voxel_keeps_one(scene, grid):
 
 def test_a_box_is_cut_at_the_edge_of_the_volume(scene, grid):
     node = show_boxes(scene, {"NM": BOX}, grid)["NM"]
-    right, anterior, superior = centre_of(node)
+    right, anterior, superior = node.GetCenter()
     node.SetCenter(right + 15 * grid.spacing[0], anterior, superior)
     assert box_of(node, grid) == Box((0, 12, 5), (15, 40, 11))
 
@@ -107,7 +107,7 @@ def test_a_turned_box_gives_the_box_around_it(scene, grid):
 
     node = show_boxes(scene, {"NM": BOX}, grid)["NM"]
     turn = vtk.vtkTransform()
-    turn.Translate(*centre_of(node))
+    turn.Translate(*node.GetCenter())
     turn.RotateZ(90)
     node.SetAndObserveObjectToNodeMatrix(turn.GetMatrix())
     i, j, k = box_of(node, grid).size

@@ -8,116 +8,26 @@ stand-ins. That is for MRNDiagnosis/Testing/Python, inside Slicer.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 import types
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from panel_helpers import Chosen, FakeRunner
+from panel_helpers import FakeRunner
+from slicer_stand_ins import (
+    MODULE,
+    Cursor,
+    Module,
+    ModuleWidget,
+    Node,
+    Observing,
+    Timer,
+    Widget,
+    widgets,
+)
 
 from MRNLib.examination import to_json
-
-MODULE = Path(__file__).resolve().parents[2] / "MRNDiagnosis"
-UI = MODULE / "Resources" / "UI" / "MRNDiagnosis.ui"
-
-
-class Widget:
-    """Setters set what can be read as a property; signals are connected by their text."""
-
-    def __init__(self, kind="QWidget"):
-        self.__dict__.update(kind=kind, given={}, handlers={}, text="", currentPath="")
-        self.__dict__.update(checked=False)
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-
-        def setter(*values):
-            value = values[0] if len(values) == 1 else values
-            self.given[name] = value
-            if name.startswith("set") and len(values) == 1:
-                self.__dict__[name[3].lower() + name[4:]] = value
-
-        return setter
-
-    def connect(self, signal, handler):
-        self.handlers.setdefault(signal, []).append(handler)
-
-    def emit(self, signal="clicked()", *values):
-        for handler in self.handlers[signal]:
-            handler(*values)
-
-    def window(self):
-        return self
-
-
-class Timer(Widget):
-    def __init__(self):
-        super().__init__()
-        self.__dict__["started"] = 0
-
-    def start(self):
-        self.__dict__["started"] += 1
-
-
-class Node(Chosen):
-    """The parameter node with its wrapper's methods."""
-
-    def connectGui(self, ui):  # noqa: N802
-        return "tag"
-
-    def disconnectGui(self, tag):  # noqa: N802
-        assert tag == "tag"
-
-
-class Observing:
-    """slicer.util.VTKObservationMixin, as far as it is used."""
-
-    def __init__(self):
-        self.observed = {}
-
-    def addObserver(self, node, event, handler):  # noqa: N802
-        self.observed[id(node), event] = handler
-
-    def removeObserver(self, node, event, handler):  # noqa: N802
-        del self.observed[id(node), event]
-
-    def removeObservers(self):  # noqa: N802
-        self.observed = {}
-
-
-class Module:
-    def __init__(self, parent):
-        self.parent = parent
-
-    def resourcePath(self, name):  # noqa: N802
-        return str(MODULE / "Resources" / name)
-
-
-class ModuleWidget:
-    def __init__(self, parent=None):
-        self.parent = types.SimpleNamespace(isEntered=True)
-        self.layout = Widget()
-
-    def setup(self):
-        pass
-
-    def resourcePath(self, name):  # noqa: N802
-        return str(MODULE / "Resources" / name)
-
-
-class Cursor:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-
-def widgets() -> types.SimpleNamespace:
-    names = {w.get("name"): w.get("class") for w in ElementTree.parse(UI).getroot().iter("widget")}
-    return types.SimpleNamespace(**{name: Widget(kind) for name, kind in names.items()})
 
 
 @pytest.fixture
@@ -270,7 +180,12 @@ def test_from_volumes_to_result(widget, runner, phantom_case, tmp_path):
     given = ui.segmentEditorWidget.given
     assert given["setSegmentationNode"] is session.chosen.qsm_segmentation
     ui.goQSM2Button.emit()
+    assert ui.resultTabs.currentIndex == 0
+    assert "resizeColumnsToContents" in ui.biomarkerTableView.given
+    assert ui.editQsmButton.checked is True
     widget.on_scene_closing(None, None)
+    assert ui.editQsmButton.checked is False
+    assert ui.qsmShow3DButton.checked is False
     assert ui.maskingTableView.given["setMRMLTableNode"] is None
     assert ui.headlineLabel.text == "No result yet."
 
@@ -316,6 +231,31 @@ def test_batch(widget, runner, phantom_case, tmp_path, monkeypatch):
     assert widget.session.runs.task == ""
 
 
+def test_batch_shows_a_case_without_its_files_as_failed(
+    widget, runner, phantom_case, tmp_path, monkeypatch
+):
+    qt = sys.modules["qt"]
+    monkeypatch.setattr(qt, "QTableWidgetItem", lambda text: Widget(text), raising=False)
+    cohort = tmp_path / "cohort"
+    shutil.copytree(Path(phantom_case.qsm).parent, cohort / "A")
+    (cohort / "B").mkdir()
+    (cohort / "B" / "QSM.nii.gz").touch()
+    ui, items = widget.ui, {}
+    ui.batchTable.__dict__["setItem"] = lambda row, column, item: items.update(
+        {(row, column): item}
+    )
+    ui.batchPathLineEdit.currentPath = str(cohort)
+    ui.batchOutPathLineEdit.currentPath = str(tmp_path / "out")
+    ui.batchStartButton.emit()
+    assert items[1, 1].kind == "failed"
+    assert "no NM file" in items[1, 0].toolTip
+    assert "1 failed" not in ui.batchLabel.text
+    runner.finish(probability_pd=0.7, decision="PD", headline="P(PD) = 0.70.", files={})
+    assert "1 of 2 cases done, 1 failed" in ui.batchLabel.text
+    widget.parts["batch"].open(1)
+    assert "no NM file" in ui.statusLabel.text
+
+
 def test_batch_of_nothing_says_so(widget, tmp_path):
     ui = widget.ui
     ui.batchPathLineEdit.currentPath = str(tmp_path)
@@ -337,6 +277,19 @@ def test_models(widget, runner):
     assert ui.bundleComboBox.given["addItems"][-1] == "another"
     ui.showCardButton.emit("toggled(bool)", True)
     assert ui.cardTextBrowser.visible is True
+    assert "not on this computer" in ui.cardTextBrowser.plainText
+
+
+def test_a_changed_card_is_not_shown(widget, random_bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRN_BUNDLES", str(tmp_path))
+    folder = shutil.copytree(random_bundle, tmp_path / "random")
+    ui, chosen = widget.ui, widget.session.chosen
+    chosen.bundle = "random"
+    ui.showCardButton.emit("toggled(bool)", True)
+    assert ui.cardTextBrowser.markdown == (folder / "docs" / "README.md").read_text("utf-8")
+    (folder / "docs" / "README.md").write_text("# Approved for clinical use")
+    ui.showCardButton.emit("toggled(bool)", True)
+    assert "SHA-256 differs" in ui.cardTextBrowser.plainText
 
 
 def test_export_says_where(widget, tmp_path):

@@ -102,13 +102,18 @@ def test_a_cohort_is_read_back_with_its_diagnoses(tmp_path):
     assert found == {identifier(s): sample_truth(s).diagnosis for s in (9_700_000, 9_700_001)}
 
 
-def test_cancelling_leaves_whole_cases_only(tmp_path):
+@pytest.mark.parametrize(("after", "whole"), [(0.0, 0), (0.2, 0), (0.5, 1)])
+def test_cancelling_leaves_whole_cases_only(after, whole, tmp_path):
+    """Before the first of two, while it is being made, and before the second."""
+
     def cancel(fraction: float, message: str) -> None:
-        raise Cancelled("stop")
+        if fraction >= after:
+            raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        write_cohort(tmp_path / "cohort", 2, 0, progress=cancel)
-    assert not (tmp_path / "cohort").exists()
+        write_cohort(tmp_path / "cohort", 2, 0, progress=cancel, modalities=("NM",))
+    assert len(list(tmp_path.glob("cohort/*/truth.json"))) == whole
+    assert len(list(tmp_path.glob("cohort/*"))) == 2 * whole  # the case and the table
 
 
 def test_tissue_goes_into_mask_files_of_any_orientation(control, tmp_path):

@@ -10,9 +10,10 @@ import pytest
 from conftest import make_patient
 
 from MRNLib.anatomy import ROIS, roi
-from MRNLib.casefiles import Case, folds
+from MRNLib.casefiles import Case
 from MRNLib.errors import InputError
 from MRNLib.rois import Box, boxes_from_masks, crop
+from MRNLib.splits import folds
 from MRNLib.training.crops import (
     SPARE_SLICES,
     SPARE_VOXELS,
