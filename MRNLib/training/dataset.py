@@ -150,7 +150,7 @@ class CropDataset:
                 images = transform(images, boxes, uniform[:, : transform.draws])
             uniform = uniform[:, transform.draws :]
         present = region.present.to(self.device)[:, None, None, None, None]
-        return replace(region, images=images.clamp(0.0, 1.0) * present)
+        return replace(region, images=images.clamp_(0.0, 1.0).mul_(present))
 
     def _windowed(
         self,
