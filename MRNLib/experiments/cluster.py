@@ -65,7 +65,8 @@ def connected(workers: int, scheduler: str | None, out: Path, deaths: int) -> It
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,
-                dashboard_address=None,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
                 local_directory=str(scratch),
             )
