@@ -15,6 +15,8 @@ from MRNLib.radiomics import FeatureTable, missing_extra
 
 MODELS = ("LR", "SVM", "XGBoost")
 FOLDS = 5  # inside the training patients, for settings and Platt's scaling
+# Of a class: the SVM's folds lie in folds, and seven less a fold's two are five.
+FEWEST = 7
 MARGIN_LIMIT = 1e-6
 
 
@@ -74,7 +76,7 @@ def predicted_margins(
 
     Args:
         name: One of ``MODELS``.
-        training: Patients to learn from, at least ``FOLDS`` of each class.
+        training: Patients to learn from, at least ``FEWEST`` of each class.
         evaluation: Patients to judge; features that the training lacks are left out.
         seed: Of folds and trees.
 
@@ -85,10 +87,10 @@ def predicted_margins(
         InputError: Too few patients of a class, or XGBoost is not installed.
     """
     fewest = int(np.bincount(training.diagnoses, minlength=2).min())
-    if fewest < FOLDS:
+    if fewest < FEWEST:
         raise InputError(
             f"The radiomics models cannot be trained: a class has {fewest} patients.",
-            expected=f"at least {FOLDS} of each class, for their inner folds",
+            expected=f"at least {FEWEST} of each class, for their inner folds",
         )
     place = {feature: index for index, feature in enumerate(evaluation.names)}
     values = np.full((len(evaluation.values), len(training.names)), np.nan)
