@@ -7,20 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import SimpleITK as sitk
-from numpy.typing import NDArray
-
 from MRNDiagnosisLib import rois
 from MRNDiagnosisLib.case import Inputs
+from MRNDiagnosisLib.fingerprints import outlined
 from MRNDiagnosisLib.panel_facts import RoiFacts
-from MRNDiagnosisLib.segmentations import mask_of
-from MRNLib import geometry
 from MRNLib.boxes import Box
 from MRNLib.bundle_store import MANIFEST, folder_of
 from MRNLib.errors import InputError
 from MRNLib.geometry import Grid
-from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Roi, boxes_from_masks
+from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Roi
 
 # The box that the outlines gave; a node that has another one was set by hand.
 OUTLINED = "MRN.Outlined"
@@ -66,22 +61,8 @@ def drawn(inputs: Inputs, grid: Grid, margin_mm: float, margin_slices: int) -> d
     Raises:
         InputError: A segmentation that is no mask.
     """
-
-    def array(modality: str, node: Any, volume: Any) -> NDArray[Any] | None:
-        if node is None or volume is None:
-            return None
-        mask = sitk.DICOMOrient(mask_of(node, modality, volume), "LPS")
-        onto = geometry.onto(mask, grid.empty(), sitk.sitkNearestNeighbor)
-        return np.asarray(sitk.GetArrayFromImage(onto))
-
-    x, y, z = grid.spacing
-    return boxes_from_masks(
-        array("QSM", inputs.qsm_segmentation, inputs.qsm),
-        array("NM", inputs.nm_segmentation, inputs.nm),
-        (x, y, z),
-        margin_mm,
-        margin_slices,
-    )
+    drawn = outlined(inputs, grid, margin_mm, margin_slices).values()
+    return {name: roi for outlines in drawn for name, roi in outlines.rois.items()}
 
 
 def follow(
