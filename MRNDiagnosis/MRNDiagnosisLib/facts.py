@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from MRNDiagnosisLib.dicom_seg import from_dicom
 from MRNDiagnosisLib.panel_facts import BatchFacts, Facts
 from MRNDiagnosisLib.session import Session
 from MRNDiagnosisLib.settings import unused
 from MRNLib.bundle_store import added_bundles
 
-DICOM = "DICOM.instanceUIDs"
 NO_BATCH = BatchFacts()
 
 
@@ -56,7 +56,10 @@ def facts_of(
         changes=session.changes,
         recompute=session.recompute,
         files=session.has_files(),
-        dicom=chosen.qsm is not None and bool(chosen.qsm.GetAttribute(DICOM)),
+        dicom=any(
+            outlines[modality] is not None and volume is not None and from_dicom(volume)
+            for modality, volume in (("QSM", chosen.qsm), ("NM", chosen.nm))
+        ),
         bundle=chosen.bundle,
         bundle_added=chosen.bundle in added_bundles(),
         cache_megabytes=session.kept / 1e6,

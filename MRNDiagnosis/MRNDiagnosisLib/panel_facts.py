@@ -93,7 +93,7 @@ class Facts:
         changes: What changed since, one sentence each.
         recompute: What Diagnose will do again.
         files: Whether the result's report is on disk.
-        dicom: Whether the QSM came from the DICOM database.
+        dicom: Whether a volume that has outlines came from the DICOM database.
         bundle: The chosen model.
         bundle_added: Whether it was added by the user.
         cache_megabytes: Size of what is kept between runs.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from MRNDiagnosisLib import export, review, rois, volumes, work
+from MRNDiagnosisLib import review, rois, volumes, work
 from MRNDiagnosisLib.facts import facts_of
 from MRNDiagnosisLib.panel import present
 from MRNDiagnosisLib.session import Session
@@ -300,21 +300,6 @@ def test_review(session, outlined, tmp_path):
         assert array.shape[2] == 3
         colored = (array.max(2).astype(int) - array.min(2)) > 40
         assert 0.002 < colored.mean() < 0.4
-
-
-def test_export(session, diagnosed, tmp_path):
-    target = tmp_path / "export"
-    export.export_json(session, target)
-    assert (target / "diagnosis.json").read_text(encoding="utf-8") == to_json(session.result)
-    export.export_masks(session, target)
-    for name, path in masks_of(diagnosed).items():
-        # The node's array may be flipped against the file's; in space they are the same.
-        first, second = (
-            sitk.DICOMOrient(sitk.ReadImage(str(p)), "LPS") for p in (path, target / name)
-        )
-        assert np.array_equal(sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second))
-    export.export_files(session, target)
-    assert (target / "case__1_" / "QSM_mask.nii.gz").is_file()
 
 
 def test_a_newer_wrapper_of_the_same_node_takes_the_place_of_the_older(
