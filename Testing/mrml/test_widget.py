@@ -216,6 +216,21 @@ def test_failed_install(widget):
     assert widget.session.runs.task == ""
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("only supported on the main thread"), ValueError(), KeyError("torch")]
+)
+def test_an_installer_that_raises_anything_is_said_in_the_panel(widget, error, caplog):
+    def fail():
+        raise error
+
+    widget.parts["setup"]._tools = fail
+    widget.ui.installButton.emit()
+    assert "The installation failed" in widget.ui.setupLabel.text
+    assert (str(error) or "ValueError()") in widget.ui.setupLabel.text
+    assert "Traceback" in caplog.text
+    assert widget.session.runs.task == ""
+
+
 def test_batch(widget, runner, phantom_case, tmp_path, monkeypatch):
     qt = sys.modules["qt"]
     monkeypatch.setattr(qt, "QTableWidgetItem", lambda text: Widget(text), raising=False)
