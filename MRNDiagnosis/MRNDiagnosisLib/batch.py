@@ -34,6 +34,7 @@ class Row:
         decision: The decision's word, when done.
         seconds: How long it took; None where an earlier run had done it.
         message: What the run is doing, or the library's text about what went wrong.
+        warnings: What the run warned of, such as that it was started again on the CPU.
     """
 
     identifier: str
@@ -42,6 +43,7 @@ class Row:
     decision: str = ""
     seconds: float | None = None
     message: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Batch:
@@ -54,7 +56,7 @@ class Batch:
         given_masks: Use masks that lie beside the volumes; False outlines every case anew.
         on_row: Called with a row's number and the row whenever it changes.
         on_progress: Called with the share of the batch done and a message.
-        on_log: Called with the log lines of the running case.
+        on_log: Called with the log lines of the running case, and with its name and its warnings.
         on_done: Called once with all rows, after the last case or a stop.
 
     Raises:
@@ -163,16 +165,23 @@ class Batch:
             self.result_folder(number),
             on_progress=lambda fraction, message: self._progress(number, fraction, message),
             on_log=self.on_log,
+            on_warning=lambda text: self._warned(number, text),
             on_done=lambda outcome: self._ended(number, outcome),
         )
         self._began = time.monotonic()
-        self._show(number, state="running")
+        self._show(number, state="running", warnings=())
         self._job.start(self._runner)
 
     def _progress(self, number: int, fraction: float, message: str) -> None:
         self._show(number, message=message)
         share = (number + fraction) / len(self.rows)
         call(self.on_progress, share, f"{self.rows[number].identifier}: {message}")
+
+    def _warned(self, number: int, text: str) -> None:
+        row = self.rows[number]
+        if text not in row.warnings:
+            self._show(number, warnings=(*row.warnings, text))
+            call(self.on_log, f"{row.identifier}: {text}")
 
     def _ended(self, number: int, outcome: Outcome) -> None:
         seconds = round(time.monotonic() - self._began, 1)

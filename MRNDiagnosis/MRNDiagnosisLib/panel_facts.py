@@ -54,7 +54,17 @@ class RoiFacts:
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """What is known about the folder of cases."""
+    """What is known about the folder of cases.
+
+    Attributes:
+        folder: The cases.
+        out: Their results.
+        cases: How many there are.
+        done: How many are done.
+        failed: How many failed.
+        problem: Why the folder cannot be worked through.
+        note: Why a row was not opened.
+    """
 
     folder: str = ""
     out: str = ""
@@ -62,6 +72,7 @@ class BatchFacts:
     done: int = 0
     failed: int = 0
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ def _batch(facts: Facts) -> Line:
         return Line(_("One folder for each case, with QSM.nii.gz and NM.nii.gz in it."))
     said = _("{done} of {cases} cases done").format(done=batch.done, cases=batch.cases)
     if facts.running == "batch":
-        return Line(f"{said}. {facts.message}")
+        return Line(f"{said}. {facts.message}\n{batch.note}".strip())
     if batch.failed:
         failed = _("{said}, {failed} failed (hover over a row for the reason).")
         return Line(failed.format(said=said, failed=batch.failed), "warning")
