@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from MRNDiagnosisLib import rois
@@ -12,7 +10,7 @@ from MRNDiagnosisLib.case import Inputs
 from MRNDiagnosisLib.fingerprints import outlined
 from MRNDiagnosisLib.panel_facts import RoiFacts
 from MRNLib.boxes import Box
-from MRNLib.bundle_store import MANIFEST, folder_of
+from MRNLib.bundle_store import margin_of
 from MRNLib.errors import InputError
 from MRNLib.geometry import Grid
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Roi
@@ -25,12 +23,7 @@ QSM = "MRN.Qsm"
 
 def own_margin(bundle: str) -> tuple[float, int]:
     """The margin of a bundle in mm and slices; the library's usual one if it cannot be read."""
-    folder = folder_of(bundle) or Path(bundle)
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return float(manifest["margin_mm"]), int(manifest["margin_slices"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return MARGIN_MM, MARGIN_SLICES
+    return margin_of(bundle) or (MARGIN_MM, MARGIN_SLICES)
 
 
 def forget_others(scene: Any, qsm: Any) -> None:
