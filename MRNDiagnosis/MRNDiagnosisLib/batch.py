@@ -53,6 +53,7 @@ class Batch:
         folder: Holds one folder for each case.
         parameters: The settings of every run.
         out: Folder for the results; each case gets a folder in it.
+        place: Where the files of a run go; the system's temporary folder without one.
         given_masks: Use masks that lie beside the volumes; False outlines every case anew.
         on_row: Called with a row's number and the row whenever it changes.
         on_progress: Called with the share of the batch done and a message.
@@ -73,6 +74,7 @@ class Batch:
         parameters: Parameters,
         out: Path,
         *,
+        place: Path | None = None,
         given_masks: bool = True,
         on_row: Callable[[int, Row], Any] = nothing,
         on_progress: Callable[[float, str], Any] = nothing,
@@ -92,6 +94,7 @@ class Batch:
                 self.rows.append(Row(found.identifier))
         self.parameters = parameters
         self.out = out
+        self._place = place
         self.on_row, self.on_progress = on_row, on_progress
         self.on_log, self.on_done = on_log, on_done
         self._runner: Runner | None = None
@@ -119,6 +122,12 @@ class Batch:
         self._stopped = True
         if self._job is not None:
             self._job.cancel()
+
+    def kill(self) -> None:
+        """Ends the running case now; nobody is called back."""
+        self._stopped = True
+        if self._job is not None:
+            self._job.kill()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end; not for Slicer's main thread, on which the callbacks come."""
@@ -163,6 +172,7 @@ class Batch:
             case,
             self.parameters,
             self.result_folder(number),
+            place=self._place,
             on_progress=lambda fraction, message: self._progress(number, fraction, message),
             on_log=self.on_log,
             on_warning=lambda text: self._warned(number, text),

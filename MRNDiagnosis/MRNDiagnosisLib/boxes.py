@@ -79,7 +79,7 @@ def follow(
 def forget(scene: Any, nodes: Mapping[str, Any]) -> None:
     """Removes ROI nodes, so that the next look makes them from the outlines again."""
     for node in nodes.values():
-        scene.RemoveNode(node)
+        rois.remove(scene, node)
 
 
 def row(name: str, box: Box | None, grid: Grid, by_hand: bool, notes: tuple[str, ...]) -> RoiFacts:
@@ -88,3 +88,23 @@ def row(name: str, box: Box | None, grid: Grid, by_hand: bool, notes: tuple[str,
         return RoiFacts(name, notes=notes)
     x, y, z = (n * mm for n, mm in zip(box.size, grid.spacing, strict=True))
     return RoiFacts(name, box.size[2], (x, y, z), by_hand, () if by_hand else notes)
+
+
+def rows(
+    boxes: Mapping[str, Box | None],
+    by_hand: Mapping[str, Any],
+    drawn: Mapping[str, Roi],
+    grid: Grid,
+) -> tuple[RoiFacts, ...]:
+    """The panel's table.
+
+    Args:
+        boxes: The box of each ROI that has outlines.
+        by_hand: The nodes set by hand.
+        drawn: What :func:`drawn` says.
+        grid: The QSM's canonical grid.
+    """
+    notes = {name: roi.warnings for name, roi in drawn.items()}
+    return tuple(
+        row(name, box, grid, name in by_hand, notes.get(name, ())) for name, box in boxes.items()
+    )

@@ -54,7 +54,7 @@ class _Stop:
     """A batch is stopped where a run is cancelled."""
 
     def __init__(self, batch: Batch) -> None:
-        self.cancel = batch.stop
+        self.cancel, self.kill = batch.stop, batch.kill
 
 
 class BatchPart:
@@ -97,6 +97,7 @@ class BatchPart:
                 Path(facts.folder),
                 session.parameters(),
                 Path(facts.out),
+                place=session.folder,
                 given_masks=self._ui.batchMasksCheckBox.checked,
                 on_row=self._show,
                 on_progress=session.runs.progress,

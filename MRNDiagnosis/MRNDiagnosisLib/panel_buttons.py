@@ -58,7 +58,10 @@ def _nuclei(facts: Facts) -> dict[str, Button]:
     waits = busy(facts.running)
     tip = _("Outline the 16 nuclei in the QSM and the substantia nigra in the NM volume.")
     if facts.masks:
-        tip += " " + _("The outlines that are there now are replaced.")
+        tip += " " + _(
+            "Outlines that a run drew are replaced; what was drawn or corrected by hand stays "
+            "beside them."
+        )
     found = {
         "segmentButton": button(tip, *can_run(facts), *_usable(facts)),
         "importQsmMaskButton": button(

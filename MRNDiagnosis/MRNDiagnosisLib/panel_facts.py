@@ -101,6 +101,7 @@ class Facts:
         cancelled: Whether the last run was cancelled.
         notes: What the last run warned of.
         result: The diagnosis that is shown.
+        elsewhere: Whether it is that of volumes which are not those chosen.
         changes: What changed since, one sentence each.
         recompute: What Diagnose will do again.
         files: Whether the result's report is on disk.
@@ -132,6 +133,7 @@ class Facts:
     cancelled: bool = False
     notes: tuple[str, ...] = ()
     result: Examination | None = None
+    elsewhere: bool = False
     changes: tuple[str, ...] = ()
     recompute: str = ""
     files: bool = False

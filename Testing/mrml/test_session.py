@@ -6,57 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pytest
 import SimpleITK as sitk
 from MRNDiagnosisLib import review, rois, volumes, work
-from MRNDiagnosisLib.facts import facts_of
-from MRNDiagnosisLib.panel import present
 from MRNDiagnosisLib.session import Session
 from MRNDiagnosisLib.volumes import canonical_grid
 from report_helpers import examination
 from scenes import cube
-
-from MRNLib.examination import to_json
-
-
-@pytest.fixture
-def patient(session, phantom_case):
-    """A digital patient in the scene, chosen."""
-    session.chosen.qsm = volumes.load(session.scene, phantom_case.qsm, "QSM")
-    session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
-    return phantom_case
-
-
-@pytest.fixture
-def outlined(session, patient, runner):
-    work.segment(session)
-    runner.finish_with(masks_of(patient))
-    return patient
-
-
-@pytest.fixture
-def diagnosed(session, outlined, runner, tmp_path):
-    work.diagnose(session)
-    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
-    return outlined
-
-
-def masks_of(case) -> dict[str, Path]:
-    return {"QSM_mask.nii.gz": case.qsm_mask, "NM_mask.nii.gz": case.nm_mask}
-
-
-def written(folder: Path) -> Path:
-    path = folder / "diagnosis.json"
-    path.write_text(to_json(examination(phantom=True)), encoding="utf-8")
-    return path
-
-
-def state(session):
-    return present(facts_of(session))
-
-
-def text(session, name: str) -> str:
-    return state(session).lines[name].text
+from session_helpers import masks_of, state, text, written
 
 
 def test_nothing_chosen(session):
@@ -68,7 +24,7 @@ def test_nothing_chosen(session):
 def test_volumes_are_looked_at_once(session, patient):
     assert "Looking at" in text(session, "inputsLabel")
     session.check()
-    assert "can be used together" in text(session, "inputsLabel")
+    assert "The grids fit" in text(session, "inputsLabel")
     first = session.checked
     session.check()
     assert session.checked is first
@@ -81,7 +37,7 @@ def test_swapped_volumes_are_said_and_exchanged(session, patient):
     assert not state(session).buttons["diagnoseButton"].enabled
     work.swap(session)
     session.check()
-    assert "can be used together" in text(session, "inputsLabel")
+    assert "The grids fit" in text(session, "inputsLabel")
 
 
 def test_same_volume_twice(session, patient):
@@ -168,7 +124,7 @@ def test_edit_inside_a_box(session, diagnosed):
     cube(node, "SN_R", volume, tuple(index), 2)
     session.look()
     assert session.changes == ("The QSM mask was edited.",)
-    assert "Encodes no ROI again." in session.recompute
+    assert "Reads no ROI with the model again." in session.recompute
     assert "out of date" in text(session, "freshnessLabel")
     assert text(session, "headlineLabel").startswith("Out of date")
 
@@ -179,7 +135,7 @@ def test_box_set_by_hand(session, diagnosed, runner, tmp_path):
     node.SetCenter(right + 4, anterior, superior)
     session.look()
     assert session.changes == ("QSM2: its box moved.",)
-    assert session.recompute == "Encodes QSM2 again; the other ROIs are kept."
+    assert session.recompute == "Reads QSM2 with the model again; the other ROIs are kept."
     assert [roi.name for roi in session.rois if roi.by_hand] == ["QSM2"]
     work.diagnose(session)
     assert runner.option("roi").startswith("QSM2=")
@@ -248,7 +204,7 @@ def test_result_of_a_saved_scene(session, diagnosed, scene, runner):
     node = rois.find_nodes(scene)["NM"]
     node.SetCenter(*(value + 3 for value in node.GetCenter()))
     again.look()
-    assert again.recompute == "Encodes all four ROIs again."
+    assert again.recompute == "Reads all four ROIs with the model again."
     again.choose(None)
 
 

@@ -159,7 +159,7 @@ def test_from_volumes_to_result(widget, runner, phantom_case, tmp_path):
     session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
     assert widget.check_timer.started
     widget.on_check()
-    assert "can be used" in ui.inputsLabel.text
+    assert "The grids fit" in ui.inputsLabel.text
     assert ui.diagnoseButton.enabled is True
     ui.diagnoseButton.emit()
     assert ui.diagnoseButton.enabled is False
@@ -171,9 +171,11 @@ def test_from_volumes_to_result(widget, runner, phantom_case, tmp_path):
     result.write_text(to_json(examination()), encoding="utf-8")
     masks = {"QSM_mask.nii.gz": phantom_case.qsm_mask, "NM_mask.nii.gz": phantom_case.nm_mask}
     runner.finish_with({"diagnosis.json": result} | masks)
-    assert ui.headlineLabel.text.startswith("P(PD) = 0.80")
+    assert ui.headlineLabel.text.startswith("case <1>: P(PD) = 0.80")
     assert ui.diagnoseButton.text == "Diagnose again"
     assert ui.maskingTableView.given["setMRMLTableNode"] is session.nodes.maskings
+    notice = session.nodes.maskings.GetNumberOfColumns() - 1
+    assert ui.maskingTableView.given["setColumnHidden"] == (notice, True)
     view = ui.maskingPlotWidget.given["setMRMLPlotViewNode"]
     assert view.GetPlotChartNodeID() == session.nodes.chart.GetID()
     ui.editQsmButton.emit()
@@ -200,7 +202,7 @@ def test_swapped_then_exchanged(widget, phantom_case):
     assert "swapped" in ui.inputsLabel.text
     ui.swapButton.emit()
     widget.on_check()
-    assert "can be used" in ui.inputsLabel.text
+    assert "The grids fit" in ui.inputsLabel.text
 
 
 def test_failed_install(widget):
