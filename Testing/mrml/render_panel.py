@@ -58,6 +58,7 @@ def fill(ui: Any) -> None:
     for name, text in NODES.items():
         getattr(ui, name).show_text(text)
     shown = examination(
+        identifier="Demo patient (PD)",
         phantom=True,
         trained_on="phantom",
         headline=headline("PD", 0.8, (), phantom=True),
@@ -81,7 +82,7 @@ def fill(ui: Any) -> None:
     )
     apply(present(facts), ui)
     rows = [
-        (", ".join(row.masked) or "none", f"{row.probability_pd:.2f}", f"{row.change:+.2f}")
+        (", ".join(row.masked) or "none", f"{row.probability_pd:.2f}", f"{row.change:.2f}")
         for row in shown.masking
     ]
     titles = ("Left out", "P(PD)", "Change")
