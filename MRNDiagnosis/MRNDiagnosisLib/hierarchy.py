@@ -34,7 +34,7 @@ def patient_of(scene: Any, node: Any) -> int:
     item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
     if not item:
         return 0
-    level = slicer.vtkMRMLSubjectHierarchyConstants.GetSubjectHierarchyLevelPatient()
+    level = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelPatient()
     return int(hierarchy.GetItemAncestorAtLevel(item, level))
 
 

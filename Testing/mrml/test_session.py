@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from MRNDiagnosisLib import review, rois, volumes, work
 from MRNDiagnosisLib.session import Session
@@ -52,6 +53,37 @@ def test_volumes_are_chosen_by_name(session, phantom_case):
     work.preselect(session)
     assert session.chosen.qsm is None
     assert session.chosen.nm.GetName() == "sub-1_NM"
+
+
+def test_volumes_of_two_patients_are_not_mixed(session, phantom_case):
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session.scene)
+    roles = {"QSM": phantom_case.qsm, "NM": phantom_case.nm}
+    nodes = {
+        (patient, role): volumes.load(session.scene, path, f"{patient} {role}")
+        for patient in ("A", "B")
+        for role, path in roles.items()
+    }
+    work.preselect(session)
+    assert (session.chosen.qsm, session.chosen.nm) == (None, None)
+    for patient in ("A", "B"):
+        item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), f"Patient {patient}")
+        study = hierarchy.CreateStudyItem(item, "study")
+        for role in roles:
+            hierarchy.CreateItem(study, nodes[patient, role])
+    work.preselect(session)
+    assert session.chosen.qsm is None
+    session.scene.RemoveNode(nodes["B", "QSM"])
+    work.preselect(session)
+    assert session.chosen.qsm is nodes["A", "QSM"]
+    assert session.chosen.nm is nodes["A", "NM"]
+    session.check()
+    assert "cannot be checked" in text(session, "inputsLabel")
+    session.chosen.nm = nodes["B", "NM"]
+    session.check()
+    assert "'B NM' is of the patient 'Patient B'" in text(session, "inputsLabel")
+    assert state(session).lines["inputsLabel"].kind == "warning"
 
 
 def test_segment(session, patient, runner):
@@ -141,7 +173,13 @@ def test_box_set_by_hand(session, diagnosed, runner, tmp_path):
     assert runner.option("roi").startswith("QSM2=")
     runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(diagnosed))
     assert session.changes == ()
+
+    def displays():
+        return session.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsDisplayNode")
+
+    shown = displays()
     session.reset_boxes()
+    assert displays() == shown
     assert session.changes == ("QSM2: its box moved.",)
     assert not any(roi.by_hand for roi in session.rois)
 
@@ -193,6 +231,21 @@ def test_closing_the_scene_cancels_and_forgets(session, outlined, runner, tmp_pa
     runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
     assert session.result is None
     assert not state(session).buttons["diagnoseButton"].enabled
+
+
+@pytest.mark.parametrize("task", ["batch", "bundle", "sample", "setup"])
+def test_closing_the_scene_leaves_what_has_nothing_to_do_with_it(session, patient, task):
+    class Work:
+        stopped = False
+
+        def cancel(self):
+            self.stopped = True
+
+    running = Work()
+    session.runs.begin(task, running)
+    session.choose(None)
+    assert not running.stopped
+    assert session.runs.task == task
 
 
 def test_result_of_a_saved_scene(session, diagnosed, scene, runner):
