@@ -156,16 +156,16 @@ class MRNDiagnosisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _begin(self, runner=None):
         """Makes the session and wires the sections; tests give their own runner."""
         import tempfile
-        from pathlib import Path
 
-        from MRNDiagnosisLib import panel_parts
+        from MRNDiagnosisLib import panel_parts, temporary
         from MRNDiagnosisLib.jobs import SlicerRunner
         from MRNDiagnosisLib.session import Session
 
-        self._folder = tempfile.mkdtemp(prefix="mrn-session-", dir=slicer.app.temporaryPath)
+        place = slicer.app.temporaryPath
+        temporary.sweep((place, tempfile.gettempdir()))
         self.session = Session(
             slicer.mrmlScene,
-            Path(self._folder),
+            temporary.new_folder("session", place),
             runner or SlicerRunner,
             changed=self.draw,
             touched=self.look_timer.start,
@@ -264,12 +264,9 @@ class MRNDiagnosisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """The module is unloaded: stops what runs and removes what was derived from patients."""
-        import shutil
-
         if self.session is not None:
             self._disconnect()
-            self.session.choose(None)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self.session.close()
         self.removeObservers()
 
     def onReload(self):  # noqa: N802

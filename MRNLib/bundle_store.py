@@ -61,6 +61,23 @@ def folder_of(name: str) -> Path | None:
     return next((place for place in places if (place / MANIFEST).is_file()), None)
 
 
+def margin_of(bundle: str) -> tuple[float, int] | None:
+    """The margin around the nuclei that a bundle was trained with, in mm and in slices.
+
+    Args:
+        bundle: A name, or a folder.
+
+    Returns:
+        None where there is no such bundle, or none that can be read; opening it says why.
+    """
+    folder = folder_of(bundle) or Path(bundle)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return float(manifest["margin_mm"]), int(manifest["margin_slices"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
 def read_checked(path: Path, size: int, sha256: str) -> bytes:
     """The bytes of a bundle's file, which has to be the one that the manifest describes.
 

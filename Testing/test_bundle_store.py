@@ -347,3 +347,15 @@ def test_listing_bundles_needs_nothing_beyond_python():
         "sys.exit(any(n in sys.modules for n in ('numpy', 'torch', 'pydantic')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_margin_is_the_one_that_a_run_takes(random_bundle, tmp_path):
+    manifest = open_bundle(str(random_bundle)).manifest
+    expected = manifest.margin_mm, manifest.margin_slices
+    assert bundle_store.margin_of(str(random_bundle)) == expected
+    assert bundle_store.margin_of(DEFAULT_BUNDLE) is not None
+    other = shutil.copytree(random_bundle, tmp_path / "other")
+    for text in ("[]", "{", '{"margin_mm": 5.0}'):
+        (other / "manifest.json").write_text(text)
+        assert bundle_store.margin_of(str(other)) is None
+    assert bundle_store.margin_of(str(tmp_path / "none")) is None

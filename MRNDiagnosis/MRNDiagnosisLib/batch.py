@@ -34,6 +34,7 @@ class Row:
         decision: The decision's word, when done.
         seconds: How long it took; None where an earlier run had done it.
         message: What the run is doing, or the library's text about what went wrong.
+        warnings: What the run warned of, such as that it was started again on the CPU.
     """
 
     identifier: str
@@ -42,6 +43,7 @@ class Row:
     decision: str = ""
     seconds: float | None = None
     message: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Batch:
@@ -51,10 +53,11 @@ class Batch:
         folder: Holds one folder for each case.
         parameters: The settings of every run.
         out: Folder for the results; each case gets a folder in it.
+        place: Where the files of a run go; the system's temporary folder without one.
         given_masks: Use masks that lie beside the volumes; False outlines every case anew.
         on_row: Called with a row's number and the row whenever it changes.
         on_progress: Called with the share of the batch done and a message.
-        on_log: Called with the log lines of the running case.
+        on_log: Called with the log lines of the running case, and with its name and its warnings.
         on_done: Called once with all rows, after the last case or a stop.
 
     Raises:
@@ -71,6 +74,7 @@ class Batch:
         parameters: Parameters,
         out: Path,
         *,
+        place: Path | None = None,
         given_masks: bool = True,
         on_row: Callable[[int, Row], Any] = nothing,
         on_progress: Callable[[float, str], Any] = nothing,
@@ -90,6 +94,7 @@ class Batch:
                 self.rows.append(Row(found.identifier))
         self.parameters = parameters
         self.out = out
+        self._place = place
         self.on_row, self.on_progress = on_row, on_progress
         self.on_log, self.on_done = on_log, on_done
         self._runner: Runner | None = None
@@ -117,6 +122,12 @@ class Batch:
         self._stopped = True
         if self._job is not None:
             self._job.cancel()
+
+    def kill(self) -> None:
+        """Ends the running case now; nobody is called back."""
+        self._stopped = True
+        if self._job is not None:
+            self._job.kill()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end; not for Slicer's main thread, on which the callbacks come."""
@@ -161,18 +172,26 @@ class Batch:
             case,
             self.parameters,
             self.result_folder(number),
+            place=self._place,
             on_progress=lambda fraction, message: self._progress(number, fraction, message),
             on_log=self.on_log,
+            on_warning=lambda text: self._warned(number, text),
             on_done=lambda outcome: self._ended(number, outcome),
         )
         self._began = time.monotonic()
-        self._show(number, state="running")
+        self._show(number, state="running", warnings=())
         self._job.start(self._runner)
 
     def _progress(self, number: int, fraction: float, message: str) -> None:
         self._show(number, message=message)
         share = (number + fraction) / len(self.rows)
         call(self.on_progress, share, f"{self.rows[number].identifier}: {message}")
+
+    def _warned(self, number: int, text: str) -> None:
+        row = self.rows[number]
+        if text not in row.warnings:
+            self._show(number, warnings=(*row.warnings, text))
+            call(self.on_log, f"{row.identifier}: {text}")
 
     def _ended(self, number: int, outcome: Outcome) -> None:
         seconds = round(time.monotonic() - self._began, 1)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from MRNDiagnosisLib import rois
 from MRNDiagnosisLib.case import Inputs
+from MRNDiagnosisLib.fingerprints import outlined
 from MRNDiagnosisLib.panel_facts import RoiFacts
-from MRNDiagnosisLib.segmentations import mask_of
-from MRNLib import geometry
 from MRNLib.boxes import Box
-from MRNLib.bundle_store import MANIFEST, folder_of
+from MRNLib.bundle_store import margin_of
 from MRNLib.errors import InputError
 from MRNLib.geometry import Grid
-from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Roi, boxes_from_masks
+from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Roi
 
 # The box that the outlines gave; a node that has another one was set by hand.
 OUTLINED = "MRN.Outlined"
@@ -30,12 +23,7 @@ QSM = "MRN.Qsm"
 
 def own_margin(bundle: str) -> tuple[float, int]:
     """The margin of a bundle in mm and slices; the library's usual one if it cannot be read."""
-    folder = folder_of(bundle) or Path(bundle)
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return float(manifest["margin_mm"]), int(manifest["margin_slices"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return MARGIN_MM, MARGIN_SLICES
+    return margin_of(bundle) or (MARGIN_MM, MARGIN_SLICES)
 
 
 def forget_others(scene: Any, qsm: Any) -> None:
@@ -66,22 +54,8 @@ def drawn(inputs: Inputs, grid: Grid, margin_mm: float, margin_slices: int) -> d
     Raises:
         InputError: A segmentation that is no mask.
     """
-
-    def array(modality: str, node: Any, volume: Any) -> NDArray[Any] | None:
-        if node is None or volume is None:
-            return None
-        mask = sitk.DICOMOrient(mask_of(node, modality, volume), "LPS")
-        onto = geometry.onto(mask, grid.empty(), sitk.sitkNearestNeighbor)
-        return np.asarray(sitk.GetArrayFromImage(onto))
-
-    x, y, z = grid.spacing
-    return boxes_from_masks(
-        array("QSM", inputs.qsm_segmentation, inputs.qsm),
-        array("NM", inputs.nm_segmentation, inputs.nm),
-        (x, y, z),
-        margin_mm,
-        margin_slices,
-    )
+    drawn = outlined(inputs, grid, margin_mm, margin_slices).values()
+    return {name: roi for outlines in drawn for name, roi in outlines.rois.items()}
 
 
 def follow(
@@ -105,7 +79,7 @@ def follow(
 def forget(scene: Any, nodes: Mapping[str, Any]) -> None:
     """Removes ROI nodes, so that the next look makes them from the outlines again."""
     for node in nodes.values():
-        scene.RemoveNode(node)
+        rois.remove(scene, node)
 
 
 def row(name: str, box: Box | None, grid: Grid, by_hand: bool, notes: tuple[str, ...]) -> RoiFacts:
@@ -114,3 +88,23 @@ def row(name: str, box: Box | None, grid: Grid, by_hand: bool, notes: tuple[str,
         return RoiFacts(name, notes=notes)
     x, y, z = (n * mm for n, mm in zip(box.size, grid.spacing, strict=True))
     return RoiFacts(name, box.size[2], (x, y, z), by_hand, () if by_hand else notes)
+
+
+def rows(
+    boxes: Mapping[str, Box | None],
+    by_hand: Mapping[str, Any],
+    drawn: Mapping[str, Roi],
+    grid: Grid,
+) -> tuple[RoiFacts, ...]:
+    """The panel's table.
+
+    Args:
+        boxes: The box of each ROI that has outlines.
+        by_hand: The nodes set by hand.
+        drawn: What :func:`drawn` says.
+        grid: The QSM's canonical grid.
+    """
+    notes = {name: roi.warnings for name, roi in drawn.items()}
+    return tuple(
+        row(name, box, grid, name in by_hand, notes.get(name, ())) for name, box in boxes.items()
+    )

@@ -59,6 +59,8 @@ class Tools:
         python: The Python that ``mrn`` runs in.
         run: ``subprocess.run``.
         busy: A context for the import check, such as a wait cursor.
+        attended: Whether somebody is there to answer Slicer's windows: the offer to restart, and
+            the message that an installation failed.
     """
 
     install_torch: Callable[..., Any]
@@ -67,10 +69,14 @@ class Tools:
     python: Sequence[str] = (sys.executable,)
     run: Callable[..., Any] = subprocess.run
     busy: Callable[[], AbstractContextManager[Any]] = nullcontext
+    attended: bool = True
 
 
-def slicer_tools() -> Tools:
+def slicer_tools(*, attended: bool = True) -> Tools:
     """The tools inside Slicer.
+
+    Args:
+        attended: As in :class:`Tools`.
 
     Raises:
         InputError: Slicer is too old, or the PyTorch extension is missing.
@@ -94,6 +100,7 @@ def slicer_tools() -> Tools:
         slicer.packaging.pip_install,
         python=(shutil.which("PythonSlicer") or "PythonSlicer",),
         busy=slicer.util.WaitCursor,
+        attended=attended,
     )
 
 
@@ -111,6 +118,7 @@ def install(tools: Tools, progress: Progress = silent, *, prompt: bool = False) 
         InputError: Something could not be installed or imported; the text says what.
         Cancelled: The user declined.
     """
+    _require_slicers_own()
     progress(0.0, "Installing PyTorch")
     _install_torch(tools, prompt)
     progress(0.5, "Installing packages")
@@ -121,6 +129,8 @@ def install(tools: Tools, progress: Progress = silent, *, prompt: bool = False) 
                 wanted,
                 skip_packages=list(SKIPPED),
                 prompt_install=prompt,
+                prompt_restart=tools.attended,
+                show_progress=tools.attended,
                 requester=REQUESTER,
             )
         except RuntimeError as error:
@@ -170,6 +180,7 @@ def install_from_folder(folder: Path, tools: Tools, progress: Progress = silent)
     wanted = [entry.text for entry in missing()]
     if installed("torchvision") is None:
         wanted.append("torchvision")
+    _require_slicers_own()
     progress(0.0, "Installing from the folder")
     with tempfile.TemporaryDirectory(prefix="mrn-install-") as temporary:
         constraints = Path(temporary) / "constraints.txt"
@@ -197,6 +208,7 @@ def prove(tools: Tools, progress: Progress = silent) -> None:
     Raises:
         InputError: A package is missing still, or cannot be imported; the text says why.
     """
+    _require_slicers_own()
     if left := missing():
         said = ", ".join(f"{entry.text} ({entry.installed or 'not there'})" for entry in left)
         raise InputError(f"Missing after the installation: {said}.", remedy=OFFLINE)
@@ -211,6 +223,18 @@ def prove(tools: Tools, progress: Progress = silent) -> None:
             remedy="restart Slicer and install again; packages of another extension may disagree",
         )
     progress(1.0, "Everything is installed and works")
+
+
+def _require_slicers_own() -> None:
+    """Refuses a Slicer whose own packages are too old: no installation can mend that."""
+    old = [entry for entry in missing() if entry.name in BY_SLICER]
+    if old:
+        found = ", ".join(f"{entry.name} {entry.installed or 'not there'}" for entry in old)
+        raise InputError(
+            f"This module needs a newer Slicer: {found}, which Slicer brings itself.",
+            expected=", ".join(entry.text for entry in old),
+            remedy="install the current Slicer from download.slicer.org",
+        )
 
 
 def _failed(what: str, error: BaseException) -> InputError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from MRNDiagnosisLib.dicom_seg import from_dicom
+from MRNDiagnosisLib.on_disk import on_disk
 from MRNDiagnosisLib.panel_facts import BatchFacts, Facts
+from MRNDiagnosisLib.results import of_others
 from MRNDiagnosisLib.session import Session
 from MRNDiagnosisLib.settings import unused
-from MRNLib.bundle_store import added_bundles
 
-DICOM = "DICOM.instanceUIDs"
 NO_BATCH = BatchFacts()
 
 
@@ -39,6 +40,7 @@ def facts_of(
     )
     if chosen is None:
         return known
+    disk = on_disk(session)
     outlines = {"QSM": chosen.qsm_segmentation, "NM": chosen.nm_segmentation}
     return replace(
         known,
@@ -53,12 +55,16 @@ def facts_of(
         outline_problem=session.outline_problem,
         unused=unused(chosen),
         result=session.result,
+        elsewhere=of_others(session.nodes, chosen.qsm, chosen.nm),
         changes=session.changes,
         recompute=session.recompute,
-        files=session.has_files(),
-        dicom=chosen.qsm is not None and bool(chosen.qsm.GetAttribute(DICOM)),
+        files=disk.files,
+        dicom=any(
+            outlines[modality] is not None and volume is not None and from_dicom(volume)
+            for modality, volume in (("QSM", chosen.qsm), ("NM", chosen.nm))
+        ),
         bundle=chosen.bundle,
-        bundle_added=chosen.bundle in added_bundles(),
+        bundle_added=disk.bundle_added,
         cache_megabytes=session.kept / 1e6,
     )
 

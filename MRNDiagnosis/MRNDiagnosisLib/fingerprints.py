@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from MRNDiagnosisLib import rois as roi_nodes
 from MRNDiagnosisLib import segmentations, volumes
+from MRNDiagnosisLib.kept import SMALL
 from MRNDiagnosisLib.results import FINGERPRINT
 from MRNLib import geometry
 from MRNLib.anatomy import ROI_NAMES, ROIS
 from MRNLib.cache import content_key
 from MRNLib.geometry import Grid
-from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, boxes_from_masks
+from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Roi, boxes_from_masks
 
 if TYPE_CHECKING:
     from MRNDiagnosisLib.case import Inputs
@@ -96,29 +99,61 @@ def fingerprint(
         InputError: A node that a run could not use either.
     """
     chosen = {"QSM": inputs.qsm, "NM": inputs.nm, "T1": inputs.t1}
-    outlines = {"QSM": inputs.qsm_segmentation, "NM": inputs.nm_segmentation}
-    masks = {
-        modality: _on_grid(segmentations.mask_of(node, modality, chosen[modality]), grid)
-        for modality, node in outlines.items()
-        if node is not None and chosen[modality] is not None
-    }
-    (x, y, z), (own_mm, slices) = grid.spacing, own_margin
-    drawn = boxes_from_masks(
-        masks.get("QSM"),
-        masks.get("NM"),
-        (x, y, z),
-        margin_mm=own_mm if parameters.margin_mm is None else parameters.margin_mm,
-        margin_slices=slices,
+    own_mm, slices = own_margin
+    drawn = outlined(
+        inputs, grid, own_mm if parameters.margin_mm is None else parameters.margin_mm, slices
     )
-    boxes = {item.name: drawn[item.name].box for item in ROIS if item.modality in masks}
+    found = {name: roi.box for outlines in drawn.values() for name, roi in outlines.rois.items()}
+    boxes = {item.name: found[item.name] for item in ROIS if item.name in found}
     boxes |= parameters.boxes
     boxes |= {name: roi_nodes.box_of(node, grid) for name, node in inputs.roi_nodes.items()}
     return Fingerprint(
         volumes={role: _volume(node) for role, node in chosen.items() if node is not None},
         boxes={name: str(boxes[name] or "") for name in ROI_NAMES if name in boxes},
-        masks={modality: content_key(mask) for modality, mask in masks.items()},
+        masks={modality: outlines.key for modality, outlines in drawn.items()},
         settings=_settings(parameters, {*parameters.masked, *inputs.masked}),
     )
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """What one modality's outlines say, without their voxels.
+
+    Attributes:
+        key: Hash of the mask on the canonical grid.
+        rois: The ROIs around its nuclei, by name, with what the library notices about each.
+    """
+
+    key: str
+    rois: Mapping[str, Roi]
+
+
+def outlined(
+    inputs: Inputs, grid: Grid, margin_mm: float, margin_slices: int
+) -> dict[str, Outlines]:
+    """What the chosen outlines say, by modality; one that is still to be drawn is not there.
+
+    Raises:
+        InputError: A segmentation that is no mask.
+    """
+    (x, y, z), found = grid.spacing, {}
+    for modality, node, volume in (
+        ("QSM", inputs.qsm_segmentation, inputs.qsm),
+        ("NM", inputs.nm_segmentation, inputs.nm),
+    ):
+        if node is None or volume is None:
+            continue
+
+        def make(modality: str = modality, node: Any = node, volume: Any = volume) -> Outlines:
+            mask = mask_on(node, modality, volume, grid)
+            masks = (mask, None) if modality == "QSM" else (None, mask)
+            drawn = boxes_from_masks(*masks, (x, y, z), margin_mm, margin_slices)
+            names = [item.name for item in ROIS if item.modality == modality]
+            return Outlines(content_key(mask), {name: drawn[name] for name in names})
+
+        values = (grid, margin_mm, margin_slices)
+        found[modality] = SMALL.get(f"{modality} outlines", (node, volume), values, make)
+    return found
 
 
 def involved(inputs: Inputs) -> list[Any]:
@@ -163,7 +198,24 @@ def remembered(result: Any) -> Fingerprint | None:
         return None
 
 
+def mask_on(segmentation: Any, modality: str, volume: Any, grid: Grid) -> NDArray[np.uint8]:
+    """The labels ``[k, j, i]`` that a segmentation shows, on ``grid``, as a run brings them there.
+
+    Raises:
+        InputError: As :func:`MRNDiagnosisLib.segmentations.mask_of`.
+    """
+    mask = segmentations.mask_of(segmentation, modality, volume)
+    oriented, target = sitk.DICOMOrient(mask, "LPS"), grid.empty()
+    if not geometry.same_grid(oriented, target):
+        oriented = geometry.onto(oriented, target, sitk.sitkNearestNeighbor)
+    return sitk.GetArrayFromImage(oriented)
+
+
 def _volume(node: Any) -> str:
+    return SMALL.get("content", [node], None, lambda: _content(node))
+
+
+def _content(node: Any) -> str:
     image = sitk.DICOMOrient(volumes.image_of(node), "LPS")
     corners = Grid.of(image).corners().round(6)
     values = {
@@ -172,14 +224,6 @@ def _volume(node: Any) -> str:
         "corners": corners.ravel().tolist(),
     }
     return json.dumps(values, sort_keys=True)
-
-
-def _on_grid(mask: sitk.Image, grid: Grid) -> np.ndarray:
-    """A mask's labels ``[k, j, i]`` on the canonical grid, as a run brings them there."""
-    oriented, target = sitk.DICOMOrient(mask, "LPS"), grid.empty()
-    if not geometry.same_grid(oriented, target):
-        oriented = geometry.onto(oriented, target, sitk.sitkNearestNeighbor)
-    return sitk.GetArrayFromImage(oriented)
 
 
 def _settings(parameters: Parameters, masked: set[str]) -> str:

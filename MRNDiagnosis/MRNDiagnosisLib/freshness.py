@@ -83,7 +83,7 @@ def recompute(before: Fingerprint, now: Fingerprint, tokens_kept: bool = True) -
     sentences = [f"Outlines the nuclei on the {' and the '.join(drawn)} again."] if drawn else []
     sentences.append(_encoding_words(again, open_, used))
     if new["jitter"] and not old["jitter"]:
-        sentences.append("Encodes the ROIs in moved boxes too.")
+        sentences.append("Reads the ROIs in moved boxes too.")
     relabelled = any(old[name] != new[name] for name in ("swap_sides", "split_merged"))
     if relabelled or drawn or before.masks != now.masks or _other_volumes(before, now):
         sentences.append("Measures the nuclei again.")
@@ -92,13 +92,13 @@ def recompute(before: Fingerprint, now: Fingerprint, tokens_kept: bool = True) -
 
 def _encoding_words(again: list[str], unknown: list[str], used: list[str]) -> str:
     if unknown:
-        also = f"Encodes {_listed(again)} again, and " if again else "Encodes "
-        return f"{also}{_listed(unknown)} where the new outlines move the box."
+        also = f"Reads {_listed(again)} with the model again, and " if again else "Reads "
+        with_it = "" if again else " with the model"
+        return f"{also}{_listed(unknown)}{with_it} where the new outlines move the box."
     if not again:
-        return "Encodes no ROI again."
-    if len(again) == len(used):
-        return f"Encodes {_listed(again)} again."
-    return f"Encodes {_listed(again)} again; the other ROIs are kept."
+        return "Reads no ROI with the model again."
+    rest = "." if len(again) == len(used) else "; the other ROIs are kept."
+    return f"Reads {_listed(again)} with the model again{rest}"
 
 
 def _encoded_again(before: Fingerprint, now: Fingerprint) -> set[str]:

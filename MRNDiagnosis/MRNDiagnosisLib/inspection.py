@@ -22,13 +22,14 @@ class Look:
     doubts: str = ""
 
 
-def inspect(inputs: Inputs, folder: Path, swap_modalities: bool = False) -> Look:
+def inspect(inputs: Inputs, folder: Path, swap_modalities: bool = False, doubt: str = "") -> Look:
     """Reads both volumes as a run does.
 
     Args:
         inputs: The nodes; QSM and NM are chosen.
         folder: For volumes that have no file of their own.
         swap_modalities: Whether a run would exchange the two.
+        doubt: What is doubtful about them already.
     """
     from MRNLib.cases import load_case
 
@@ -39,4 +40,4 @@ def inspect(inputs: Inputs, folder: Path, swap_modalities: bool = False) -> Look
         images = load_case(prepare(inputs, folder), swap_modalities=swap_modalities)
     except InputError as error:
         return Look(problem=str(error))
-    return Look(doubts="\n".join(images.warnings))
+    return Look(doubts="\n".join(filter(None, (doubt, *images.warnings))))

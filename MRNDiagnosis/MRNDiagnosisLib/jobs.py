@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from MRNDiagnosisLib.commandline import (
     parse,
 )
 from MRNDiagnosisLib.runners import Process, ProcessRunner, Runner, SlicerRunner
+from MRNDiagnosisLib.temporary import PATIENCE, new_folder
 from MRNLib.casefiles import Case
 from MRNLib.errors import InputError
 from MRNLib.parameters import Parameters
@@ -45,7 +45,7 @@ __all__ = [
 OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.I)
 RETRY = (
     "The GPU ran out of memory. The run was started again on the CPU, where it takes longer "
-    "and gives the same result."
+    "and gives a comparable result."
 )
 DEFAULTS = Parameters()
 # Lines of the log in which the reason of a crash is looked for.
@@ -63,6 +63,7 @@ class Job:
         parameters: The settings.
         out: Folder for the results; None puts them into the temporary folder, where they can be
             read until ``on_done`` returns.
+        place: Where the temporary folder goes; the system's place for such without one.
         on_progress: Called with a fraction in [0, 1] and a message.
         on_log: Called with every other line of the program.
         on_warning: Called with the library's warnings.
@@ -77,6 +78,7 @@ class Job:
         parameters: Parameters = DEFAULTS,
         out: Path | None = None,
         *,
+        place: Path | None = None,
         on_progress: Callable[[float, str], Any] = nothing,
         on_log: Callable[[str], Any] = nothing,
         on_warning: Callable[[str], Any] = nothing,
@@ -86,6 +88,7 @@ class Job:
         self.command = command
         self.parameters = parameters
         self.out = out
+        self._place = place
         self.on_progress = on_progress
         self.on_log = on_log
         self.on_warning = on_warning
@@ -113,7 +116,7 @@ class Job:
         if self._runner is not None:
             raise RuntimeError("a job is started once")
         self._runner = runner
-        self.folder = Path(tempfile.mkdtemp(prefix="mrn-job-"))
+        self.folder = new_folder("job", self._place)
         try:
             if callable(self._case):
                 self._case = self._case(self.folder)
@@ -136,6 +139,17 @@ class Job:
             self._timer = threading.Timer(self._grace, self._kill)
             self._timer.daemon = True
             self._timer.start()
+
+    def kill(self, patience: float = PATIENCE) -> None:
+        """Ends the program now and calls nobody back: for a front end that goes itself."""
+        with self._lock:
+            if not self.running:
+                return
+            self._over = self._killed = True
+        if self._process is not None:
+            self._process.kill_tree()
+            self._process.wait(patience)
+        self._clear()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end; not for Slicer's main thread, on which the callbacks come."""
@@ -171,6 +185,8 @@ class Job:
                 self._process.kill_tree()
 
     def _line(self, line: str) -> None:
+        if self._over:
+            return
         event = parse(line)
         text = line if event is None else line[: line.find(MARK)]
         if text.strip():
@@ -188,6 +204,8 @@ class Job:
 
     def _ended(self, code: int) -> None:
         with self._lock:
+            if self._over:
+                return
             if self._should_retry(code):
                 self.parameters = replace(self.parameters, device="cpu")
                 call(self.on_warning, RETRY)

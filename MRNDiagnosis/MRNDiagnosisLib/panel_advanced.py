@@ -23,6 +23,7 @@ class AdvancedPart:
     def __init__(self, ui: Any, session: Session) -> None:
         self._ui, self._session = ui, session
         self._names: list[str] = []
+        self._seen: tuple[Any, str, str] | None = None
         ui.bundleComboBox.connect("activated(int)", self._choose)
         ui.showCardButton.connect("toggled(bool)", self._show_card)
         ui.removeBundleButton.connect("clicked()", self._remove)
@@ -35,6 +36,11 @@ class AdvancedPart:
     def update(self) -> None:
         """Shows which models there are, and which one is chosen."""
         chosen, box = self._session.chosen, self._ui.bundleComboBox
+        task = self._session.runs.task
+        now = (chosen, "" if chosen is None else chosen.bundle, task)
+        if task and now == self._seen:
+            return  # a line of progress is no reason to look at the disk
+        self._seen = now
         names = installed_bundles()
         if chosen is not None and chosen.bundle not in names:
             names.append(chosen.bundle)  # a scene may name one that this computer lacks

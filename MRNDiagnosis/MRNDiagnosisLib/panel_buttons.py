@@ -7,9 +7,7 @@ from MRNDiagnosisLib.panel_facts import Button, Facts, busy
 from MRNDiagnosisLib.panel_reasons import button, can_run, no_outlines, no_result, no_volumes
 from MRNDiagnosisLib.translation import tr as _
 from MRNLib.anatomy import ROI_NAMES
-
-# Without a view of the substantia nigra the library refuses to diagnose.
-NIGRA = {"NM", "QSM2"}
+from MRNLib.rois import WITH_NIGRA
 
 
 def buttons(facts: Facts) -> dict[str, Button]:
@@ -60,7 +58,10 @@ def _nuclei(facts: Facts) -> dict[str, Button]:
     waits = busy(facts.running)
     tip = _("Outline the 16 nuclei in the QSM and the substantia nigra in the NM volume.")
     if facts.masks:
-        tip += " " + _("The outlines that are there now are replaced.")
+        tip += " " + _(
+            "Outlines that a run drew are replaced; what was drawn or corrected by hand stays "
+            "beside them."
+        )
     found = {
         "segmentButton": button(tip, *can_run(facts), *_usable(facts)),
         "importQsmMaskButton": button(
@@ -112,7 +113,7 @@ def _rois(facts: Facts) -> dict[str, Button]:
 
 def _diagnosis(facts: Facts) -> dict[str, Button]:
     nigra = ""
-    if set(facts.unused) >= NIGRA:
+    if set(facts.unused) >= set(WITH_NIGRA):
         nigra = _("NM and QSM2, the ROIs with the substantia nigra, are both switched off.")
     tip = _("Classify this examination, measure the nuclei and write the report.")
     if facts.result is not None and facts.recompute:

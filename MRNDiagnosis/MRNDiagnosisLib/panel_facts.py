@@ -54,7 +54,17 @@ class RoiFacts:
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """What is known about the folder of cases."""
+    """What is known about the folder of cases.
+
+    Attributes:
+        folder: The cases.
+        out: Their results.
+        cases: How many there are.
+        done: How many are done.
+        failed: How many failed.
+        problem: Why the folder cannot be worked through.
+        note: Why a row was not opened.
+    """
 
     folder: str = ""
     out: str = ""
@@ -62,6 +72,7 @@ class BatchFacts:
     done: int = 0
     failed: int = 0
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,10 +101,11 @@ class Facts:
         cancelled: Whether the last run was cancelled.
         notes: What the last run warned of.
         result: The diagnosis that is shown.
+        elsewhere: Whether it is that of volumes which are not those chosen.
         changes: What changed since, one sentence each.
         recompute: What Diagnose will do again.
         files: Whether the result's report is on disk.
-        dicom: Whether the QSM came from the DICOM database.
+        dicom: Whether a volume that has outlines came from the DICOM database.
         bundle: The chosen model.
         bundle_added: Whether it was added by the user.
         cache_megabytes: Size of what is kept between runs.
@@ -121,6 +133,7 @@ class Facts:
     cancelled: bool = False
     notes: tuple[str, ...] = ()
     result: Examination | None = None
+    elsewhere: bool = False
     changes: tuple[str, ...] = ()
     recompute: str = ""
     files: bool = False

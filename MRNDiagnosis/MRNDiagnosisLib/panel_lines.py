@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from MRNDiagnosisLib.panel_facts import Facts, Line, RoiFacts, busy
+from MRNDiagnosisLib.panel_facts import Facts, Kind, Line, RoiFacts, busy
 from MRNDiagnosisLib.translation import tr as _
 from MRNLib.anatomy import NOT_ATYPICAL, ROI_NAMES
 from MRNLib.rois import STRAYS
@@ -68,7 +68,7 @@ def _inputs(facts: Facts) -> Line:
         return Line(_("Looking at the volumes …"))
     if facts.doubts:
         return Line(facts.doubts, "warning")
-    return Line(_("QSM and NM can be used together."), "good")
+    return Line(_("The grids fit; that both are of one patient cannot be checked."), "good")
 
 
 def _nuclei(facts: Facts) -> Line:
@@ -175,14 +175,23 @@ def _result(facts: Facts) -> dict[str, Line]:
     if shown.phantom:
         said.append(_("digital phantom, not a patient"))
     number = f"{' · '.join(said)}\n{shown.notice}"
-    headline = Line(shown.headline, "warning" if shown.demonstration else "plain")
-    if facts.changes:
-        headline = Line(_("Out of date: {headline}").format(headline=shown.headline), "warning")
     return {
-        "headlineLabel": headline,
+        "headlineLabel": _headline(facts, shown),
         "probabilityLabel": Line(number),
         "robustnessLabel": Line(f"{shown.robustness}\n{NOT_ATYPICAL}".strip()),
     } | _warnings(shown)
+
+
+def _headline(facts: Facts, shown: Examination) -> Line:
+    """Whose result it is, and whether it is that of what is chosen as it is now."""
+    names = {"case": shown.identifier, "headline": shown.headline}
+    if facts.elsewhere:
+        said = _("Result of '{case}', not of what is chosen: {headline}")
+        return Line(said.format(**names), "warning")
+    if facts.changes:
+        return Line(_("Out of date: {case}: {headline}").format(**names), "warning")
+    kind: Kind = "warning" if shown.demonstration else "plain"
+    return Line(_("{case}: {headline}").format(**names), kind)
 
 
 def _warnings(shown: Examination) -> dict[str, Line]:
@@ -211,7 +220,7 @@ def _batch(facts: Facts) -> Line:
         return Line(_("One folder for each case, with QSM.nii.gz and NM.nii.gz in it."))
     said = _("{done} of {cases} cases done").format(done=batch.done, cases=batch.cases)
     if facts.running == "batch":
-        return Line(f"{said}. {facts.message}")
+        return Line(f"{said}. {facts.message}\n{batch.note}".strip())
     if batch.failed:
         failed = _("{said}, {failed} failed (hover over a row for the reason).")
         return Line(failed.format(said=said, failed=batch.failed), "warning")

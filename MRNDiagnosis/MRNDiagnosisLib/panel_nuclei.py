@@ -24,13 +24,21 @@ class NucleiPart:
 
     def __init__(self, ui: Any, session: Session) -> None:
         self._ui, self._session = ui, session
-        ui.segmentButton.connect("clicked()", lambda: work.segment(session))
+        self._edited: tuple[str, Any] = ("", None)
+        ui.segmentButton.connect("clicked()", self.segment)
         ui.importQsmMaskButton.connect("clicked()", lambda: self._import("QSM"))
         ui.importNmMaskButton.connect("clicked()", lambda: self._import("NM"))
         ui.editQsmButton.connect("clicked()", lambda: self.edit("QSM"))
         ui.editNmButton.connect("clicked()", lambda: self.edit("NM"))
         for button in (ui.qsmShow3DButton, ui.nmShow3DButton):
             button.connect("toggled(bool)", self._shown_3d)
+
+    def segment(self) -> None:
+        """Starts outlining; what it reads is written first, which can take a moment."""
+        import slicer
+
+        with slicer.util.WaitCursor():
+            work.segment(self._session)
 
     def enter(self) -> None:
         """Gives the editor its own node, so that it does not disturb the Segment Editor module."""
@@ -58,6 +66,7 @@ class NucleiPart:
         """Lets go of a scene that is about to be closed."""
         self.leave()
         self._ui.segmentEditorWidget.setSegmentationNode(None)
+        self._edited = ("", None)
         self._ui.editQsmButton.setChecked(False)
         self._ui.editNmButton.setChecked(False)
         self.update()
@@ -72,6 +81,12 @@ class NucleiPart:
             button.setSegmentationNode(node)
             if node is None:
                 button.setChecked(False)  # it would stay as it was
+        modality, node = self._edited
+        now = chosen and getattr(chosen, f"{modality.lower()}_segmentation") if modality else None
+        if now is not None and now is not node:
+            # Strokes in outlines that are not chosen any more would count for nothing.
+            self._edited = (modality, now)
+            self._ui.segmentEditorWidget.setSegmentationNode(now)
 
     def _shown_3d(self, shown: bool) -> None:
         if shown:
@@ -90,12 +105,14 @@ class NucleiPart:
         boxes = [node for name, node in nodes.items() if roi(name).modality == modality]
         self._ui.editQsmButton.setChecked(modality == "QSM")
         self._ui.editNmButton.setChecked(modality == "NM")
+        self._edited = (modality, segmentation)
         editor.setSegmentationNode(segmentation)
         editor.setSourceVolumeNode(volume)
         views.look_at(volume, views.around(boxes))
 
     def _import(self, modality: str) -> None:
         import qt
+        import slicer
 
         path = qt.QFileDialog.getOpenFileName(
             self._ui.segmentButton.window(),
@@ -104,4 +121,5 @@ class NucleiPart:
             f"{_('Label maps')} {MASK_FILES}",
         )
         if path:
-            work.import_mask(self._session, modality, Path(path))
+            with slicer.util.WaitCursor():
+                work.import_mask(self._session, modality, Path(path))

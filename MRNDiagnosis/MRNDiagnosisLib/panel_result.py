@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from MRNDiagnosisLib import work
+from MRNDiagnosisLib.result_tables import NOTICE_COLUMN
 from MRNDiagnosisLib.session import Session
 from MRNDiagnosisLib.translation import tr as _
 
@@ -22,9 +23,16 @@ class ResultPart:
     def __init__(self, ui: Any, session: Session) -> None:
         self._ui, self._session = ui, session
         self._shown: Any = None
-        ui.diagnoseButton.connect("clicked()", lambda: work.diagnose(session))
+        ui.diagnoseButton.connect("clicked()", self.diagnose)
         ui.cancelButton.connect("clicked()", session.runs.cancel)
         ui.reportButton.connect("clicked()", self.open_report)
+
+    def diagnose(self) -> None:
+        """Starts a diagnosis; what it reads is written first, which can take a moment."""
+        import slicer
+
+        with slicer.util.WaitCursor():
+            work.diagnose(self._session)
 
     def update(self) -> None:
         """Shows the result's nodes in the tables and the chart."""
@@ -35,7 +43,12 @@ class ResultPart:
         self._ui.maskingTableView.setMRMLTableNode(nodes and nodes.maskings)
         self._ui.biomarkerTableView.setMRMLTableNode(nodes and nodes.biomarkers)
         if nodes is not None:
-            for table in (self._ui.maskingTableView, self._ui.biomarkerTableView):
+            for table, node in (
+                (self._ui.maskingTableView, nodes.maskings),
+                (self._ui.biomarkerTableView, nodes.biomarkers),
+            ):
+                # It is for tables that leave the scene; the panel has a notice of its own.
+                table.setColumnHidden(node.GetColumnIndex(NOTICE_COLUMN), True)
                 table.resizeColumnsToContents()
             if before is None:
                 self._ui.resultTabs.setCurrentIndex(0)  # there was only the log to see

@@ -21,6 +21,7 @@ class RoisPart:
     def __init__(self, ui: Any, session: Session) -> None:
         self._ui, self._session = ui, session
         self._drawn: Any = None
+        self._pictures: review.Pictures | None = None
         ui.reviewButton.connect("clicked()", self.review)
         ui.resetBoxesButton.connect("clicked()", session.reset_boxes)
         for name in ROI_NAMES:
@@ -43,9 +44,11 @@ class RoisPart:
         import slicer
 
         self._drawn = self._session.now
+        if self._pictures is None:
+            self._pictures = review.Pictures(self._session, self._session.folder / "review")
         try:
             with slicer.util.WaitCursor():
-                pictures = review.draw(self._session, self._session.folder / "review")
+                pictures = self._pictures.draw()
         except InputError as error:
             self.close()
             self._session.runs.say(str(error))
@@ -68,6 +71,6 @@ class RoisPart:
             self.review()
 
     def close(self) -> None:
-        """Hides the pictures, which do not hold any more."""
-        self._drawn = None
+        """Hides the pictures, which do not hold any more, and lets go of what they were made of."""
+        self._drawn = self._pictures = None
         self._ui.reviewWidget.setVisible(False)

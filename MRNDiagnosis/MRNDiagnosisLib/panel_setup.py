@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,11 @@ class SetupPart:
             self.error = _("Nothing was installed.")
         except InputError as error:
             self.error = str(error)
+        except Exception as error:
+            # Slicer's installers raise what they like; it must not end in the console alone.
+            logging.exception("setup")
+            failed = _("The installation failed: {reason}. Slicer's log says more.")
+            self.error = failed.format(reason=str(error).strip().rstrip(".") or repr(error))
         finally:
             # Whatever happened, the panel must not stay busy.
             runs.end()

@@ -1,9 +1,9 @@
 """What the result's tables say: columns taken from an examination, and how they fill a table node.
 
-Numbers stay numbers: doubles, rounded to what can be read (``diagnosis.json`` has them in full),
-where NaN stands for what could not be measured; flags are bits, which Slicer shows as check boxes.
-A table leaves the scene as a file of its own, so its last column
-repeats the notice in every row.
+Numbers stay numbers: doubles, rounded to what can be read (``diagnosis.json`` has them in full;
+a probability to the headline's two decimals), where NaN stands for what could not be measured;
+flags are bits, which Slicer shows as check boxes. A table leaves the scene as a file of its own, so
+its last column repeats the notice in every row.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ Kind = Literal["text", "number", "count", "flag"]
 MASKED, PROBABILITY = "masked", "probability_pd"
 NOTICE_COLUMN = "notice"
 SIDES = {"R": "right", "L": "left", "both": "both"}
-# Digits that count in a number of a table.
+# Digits that count in a number of a table, and decimals of a probability, as in the headline.
 DIGITS = 4
+DECIMALS = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Column:
         values: One per row.
         unit: Shown behind the title.
         description: Shown as the column's tooltip.
+        decimals: Of a number, instead of ``DIGITS`` that count.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Column:
     values: tuple[Any, ...]
     unit: str = ""
     description: str = ""
+    decimals: int | None = None
 
 
 def caution(examination: Examination) -> str:
@@ -63,27 +66,29 @@ def maskings(examination: Examination) -> tuple[Column, ...]:
     rows = examination.masking
     return (
         Column("row", "Row", "count", tuple(range(len(rows)))),
-        Column(MASKED, "Masked ROIs", "text", tuple(", ".join(r.masked) or "none" for r in rows)),
+        Column(MASKED, "Left out", "text", tuple(", ".join(r.masked) or "none" for r in rows)),
         Column(
             PROBABILITY,
             "P(PD)",
             "number",
             tuple(row.probability_pd for row in rows),
-            description="Mean probability of Parkinson's disease with these ROIs masked",
+            description="Mean probability of Parkinson's disease with these ROIs left out",
+            decimals=DECIMALS,
         ),
         Column(
             "change",
             "Change",
             "number",
             tuple(row.change for row in rows),
-            description="P(PD) minus that of the unmasked examination",
+            description="P(PD) minus that of the examination with all ROIs",
+            decimals=DECIMALS,
         ),
         Column(
             "flips",
             "Flips the answer",
             "flag",
             tuple(row.flips for row in rows),
-            description="Whether P(PD) lies on the other side of .5 than unmasked",
+            description="Whether P(PD) lies on the other side of .5 than with all ROIs",
         ),
         _notice(examination, len(rows)),
     )
@@ -136,10 +141,10 @@ def rois(examination: Examination) -> tuple[Column, ...]:
         Column("masked", "Masked", "flag", tuple(row.masked for row in rows)),
         Column(
             "encoded",
-            "Encoded in this run",
+            "Read in this run",
             "flag",
             tuple(row.encoded for row in rows),
-            description="Otherwise the ROI was known from an earlier run",
+            description="By the model; otherwise the ROI was known from an earlier run",
         ),
         Column(
             "box",
@@ -200,14 +205,18 @@ def _array(column: Column) -> Any:
     array = kinds[column.kind]()
     array.SetName(column.name)
     for value in column.values:
-        array.InsertNextValue(_cell(column.kind, value))
+        array.InsertNextValue(_cell(column, value))
     return array
 
 
-def _cell(kind: Kind, value: Any) -> Any:
-    if kind == "text":
+def _cell(column: Column, value: Any) -> Any:
+    if column.kind == "text":
         # Slicer's table files have no escapes: a line break or quote would shift the columns.
         return " ".join(str(value or "").replace('"', "'").split())
-    if kind == "number":
-        return math.nan if value is None else float(f"{value:.{DIGITS}g}")
+    if column.kind == "number":
+        if value is None:
+            return math.nan
+        if column.decimals is not None:
+            return round(value, column.decimals) + 0.0  # no minus before a nought
+        return float(f"{value:.{DIGITS}g}")
     return int(value)

@@ -8,6 +8,7 @@ numbers with six digits, therefore :func:`restore` fills them again from the tex
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MRNDiagnosisLib.hierarchy import place_beside
@@ -20,6 +21,8 @@ NAME = "MRN result"
 MARK = "MRN.Result"
 FINGERPRINT = "MRN.Fingerprint"
 UTF_8 = 3  # VTK_ENCODING_UTF_8
+# Roles of the references from the text node to the volumes that it is the result of.
+VOLUMES = ("MRN.Qsm", "MRN.Nm")
 BAR_COLOR = (0.38, 0.49, 0.58)
 # Role of the reference from the text node, class, and what follows the result's name.
 PARTS = {
@@ -115,23 +118,58 @@ def restore(scene: Any) -> tuple[Examination, ResultNodes] | None:
     text = find(scene)
     if text is None:
         return None
+    examination = _parsed(text.GetText(), text.GetName(), "the result in this scene")
+    return examination, show(scene, examination, text.GetName())
+
+
+def refer(text: Any, qsm: Any, nm: Any) -> None:
+    """Stores with a result's text node which volumes it is the result of."""
+    for role, node in zip(VOLUMES, (qsm, nm), strict=True):
+        text.SetNodeReferenceID(role, None if node is None else node.GetID())
+
+
+def of_others(nodes: ResultNodes | None, qsm: Any, nm: Any) -> bool:
+    """Whether a result is known to be that of other volumes than these."""
+    if nodes is None:
+        return False
+    known = [nodes.text.GetNodeReference(role) for role in VOLUMES]
+    return any(
+        node is not None and node is not chosen
+        for node, chosen in zip(known, (qsm, nm), strict=True)
+    )
+
+
+def read(path: Path) -> Examination:
+    """The result in a ``diagnosis.json``.
+
+    Raises:
+        InputError: It cannot be read, or is that of another version.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the result cannot be read ({error})", file=path) from error
+    return _parsed(content, str(path), "the result")
+
+
+def _parsed(content: str, where: str, what: str) -> Examination:
     try:
         from MRNLib.examination import from_json
 
-        examination = from_json(text.GetText())
+        return from_json(content)
     except ModuleNotFoundError as error:
         raise InputError(
-            f"the scene holds a result, but the Python package {error.name} is not installed",
-            remedy="install the packages of this module; its tables can be read without them",
+            f"{what} cannot be read: the Python package {error.name} is not installed",
+            remedy="install the packages of this module; the tables of a saved scene can be read "
+            "without them",
         ) from error
     except ValueError as error:
         raise InputError(
-            f"the result in this scene cannot be read ({str(error).splitlines()[0]})",
-            file=text.GetName(),
+            f"{what} cannot be read ({str(error).splitlines()[0]})",
+            file=where,
             expected="a result of this version of the module",
             remedy="run the diagnosis again",
         ) from error
-    return examination, show(scene, examination, text.GetName())
 
 
 def _part(scene: Any, text: Any, part: str) -> Any:

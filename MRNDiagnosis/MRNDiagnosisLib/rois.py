@@ -38,15 +38,19 @@ def show_boxes(scene: Any, boxes: Mapping[str, Box], grid: Grid) -> dict[str, An
     """
     nodes = find_nodes(scene)
     for name in [name for name in nodes if name not in boxes]:
-        node = nodes.pop(name)
-        while node.GetNumberOfDisplayNodes():  # they outlive their node otherwise
-            scene.RemoveNode(node.GetNthDisplayNode(0))
-        scene.RemoveNode(node)
+        remove(scene, nodes.pop(name))
     for name, box in boxes.items():
         if name not in nodes:
             nodes[name] = _new_node(scene, name)
         set_box(nodes[name], box, grid)
     return {name: nodes[name] for name in boxes}
+
+
+def remove(scene: Any, node: Any) -> None:
+    """Removes an ROI node with its display nodes, which outlive it otherwise."""
+    while node.GetNumberOfDisplayNodes():
+        scene.RemoveNode(node.GetNthDisplayNode(0))
+    scene.RemoveNode(node)
 
 
 def find_nodes(scene: Any) -> dict[str, Any]:

@@ -24,6 +24,9 @@ class Process(Protocol):
     def kill_tree(self) -> None:
         """Ends the program and everything it started; without effect once it has ended."""
 
+    def wait(self, timeout: float) -> None:
+        """Waits until the program has ended, at most ``timeout`` seconds."""
+
 
 class Runner(Protocol):
     """What starts the program; tests and other front ends bring their own."""
@@ -123,6 +126,11 @@ class _Group:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._started.pid, signal.SIGKILL)
 
+    def wait(self, timeout: float) -> None:
+        """See :class:`Process`."""
+        with suppress(subprocess.TimeoutExpired):
+            self._started.wait(timeout)
+
 
 class _Tree:
     """A process in somebody else's group: its descendants have to be looked up."""
@@ -138,6 +146,11 @@ class _Tree:
             _taskkill(self._started.pid)
         else:
             kill_descendants(self._started.pid)
+
+    def wait(self, timeout: float) -> None:
+        """See :class:`Process`."""
+        with suppress(subprocess.TimeoutExpired):
+            self._started.wait(timeout)
 
 
 def _taskkill(pid: int) -> None:

@@ -24,6 +24,9 @@ class Stoppable(Protocol):
     def cancel(self) -> None:
         """Ends it soon; its end is reported like any other."""
 
+    def kill(self) -> None:
+        """Ends it now; nothing is reported any more."""
+
 
 class Runs:
     """Starts work and keeps what the panel shows of it.
@@ -32,6 +35,8 @@ class Runs:
         runner: Makes what starts the program.
         changed: Called whenever something shown has changed.
         log: Called with the log's lines: what the program prints, and what a run is at.
+        place: Where the files of a run go; the system's temporary folder without one.
+        failed: Called when something ended without a success: what waited for it is due.
 
     Attributes:
         task: What is being done; empty for nothing.
@@ -48,8 +53,11 @@ class Runs:
         runner: Callable[[], Runner],
         changed: Callable[[], None],
         log: Callable[[str], None],
+        place: Path | None = None,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self.runner = runner
+        self._place, self._failed = place, failed
         self._changed = changed
         self.log = log
         self._history = RunLog(log)
@@ -79,6 +87,8 @@ class Runs:
         self._history.end(self.task, error, cancelled)
         self.task, self._work = "", None
         self.ended, self.cancelled, self.cancelling = error, cancelled, False
+        if error or cancelled:
+            self._failed()
         self._changed()
 
     def say(self, error: str) -> None:
@@ -106,6 +116,12 @@ class Runs:
             self.cancelling = True
             self._changed()
             self._work.cancel()
+
+    def kill(self) -> None:
+        """Ends what is running now, without a word: the front end goes."""
+        if self._work is not None:
+            self._work.kill()
+        self.task, self._work, self.cancelling = "", None, False
 
     def start(
         self,
@@ -138,6 +154,7 @@ class Runs:
             case,
             parameters,
             out,
+            place=self._place,
             on_progress=self.progress,
             on_log=self.log,
             on_warning=self.warn,

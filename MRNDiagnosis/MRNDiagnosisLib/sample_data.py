@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 from MRNDiagnosisLib.callbacks import call, nothing
 from MRNDiagnosisLib.jobs import Job, Outcome, Runner
+from MRNDiagnosisLib.loading import load_both
+from MRNDiagnosisLib.temporary import new_folder
 from MRNDiagnosisLib.translation import tr as _
 from MRNDiagnosisLib.views import show_volume
-from MRNDiagnosisLib.volumes import load
 from MRNLib.casefiles import Case, read_cohort
 from MRNLib.errors import InputError
 
@@ -43,6 +43,7 @@ class Making:
 
     Args:
         sample: Which one.
+        place: Where its files go meanwhile; the system's place for such without one.
         on_progress: Called with a fraction and a message.
         on_done: Called once, with the files or with why there are none; no files and no reason
             mean that it was cancelled.
@@ -51,30 +52,39 @@ class Making:
     def __init__(
         self,
         sample: Sample,
+        place: Path | None = None,
         *,
         on_progress: Callable[[float, str], Any] = nothing,
         on_done: Callable[[Case | None, str], Any] = nothing,
     ) -> None:
-        self._sample, self._on_progress, self._on_done = sample, on_progress, on_done
+        self._sample, self._place = sample, place
+        self._on_progress, self._on_done = on_progress, on_done
         self._job: Job | None = None
         self.over = False
 
     def start(self, runner: Runner) -> None:
         """Starts the program; returns at once."""
-        self._folder = Path(tempfile.mkdtemp(prefix="mrn-demo-"))
+        self._folder = new_folder("demo", self._place)
         command = [
             "phantom",
             f"--out={self._folder}",
             f"--seed={self._sample.seed}",
             f"--diagnosis={self._sample.diagnosis}",
         ]
-        self._job = Job(command, on_progress=self._progress, on_done=self._ended)
+        self._job = Job(command, place=self._place, on_progress=self._progress, on_done=self._ended)
         self._job.start(runner)
 
     def cancel(self) -> None:
         """Asks the program to stop, and ends it if it does not."""
         if self._job is not None:
             self._job.cancel()
+
+    def kill(self) -> None:
+        """Ends the program now; ``on_done`` is not called."""
+        if self._job is not None and not self.over:
+            self._job.kill()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self.over = True
 
     def _progress(self, fraction: float, message: str) -> None:
         said = _("{patient} is being made").format(patient=self._sample.name)
@@ -100,16 +110,14 @@ def show(scene: Any, case: Case, sample: Sample) -> tuple[Any, Any]:
     Raises:
         InputError: A file cannot be read.
     """
-    nodes = []
-    for role, path in (("QSM", case.qsm), ("NM", case.nm)):
-        node = load(scene, path, f"{sample.name} {role}")
+    nodes = load_both(scene, case.qsm, case.nm, sample.name)
+    for node in nodes:
         # The file is removed: a run, and saving the scene, must take the node itself.
         storage = node.GetStorageNode()
         node.SetAndObserveStorageNodeID(None)
         scene.RemoveNode(storage)
-        nodes.append(node)
     show_volume(nodes[0])
-    return nodes[0], nodes[1]
+    return nodes
 
 
 def register(thumbnails: Path) -> None:
@@ -146,6 +154,7 @@ class _Downloader:
         Raises:
             InputError: It could not be made.
         """
+        import qt
         import slicer
 
         from MRNDiagnosisLib.packages import missing
@@ -156,16 +165,31 @@ class _Downloader:
             raise InputError("packages are missing", remedy="install them under Setup, then again")
         found: list[Any] = []
         errors: list[str] = []
+        loop = qt.QEventLoop()
+
+        def leave() -> None:
+            loop.quit()
 
         def done(case: Case | None, error: str) -> None:
             errors.append(error)
-            if case is not None:
-                found.extend(show(slicer.mrmlScene, case, self._sample))
+            try:
+                if case is not None:
+                    found.extend(show(slicer.mrmlScene, case, self._sample))
+            except InputError as refused:
+                errors.append(str(refused))
+            finally:
+                leave()
 
-        making = Making(self._sample, on_done=done)
+        making = Making(self._sample, Path(slicer.app.temporaryPath), on_done=done)
         making.start(SlicerRunner())
-        while not making.over:
-            slicer.app.processEvents()
+        if not making.over:
+            slicer.app.connect("aboutToQuit()", leave)
+            loop.exec_()
+            slicer.app.disconnect("aboutToQuit()", leave)
+        making.kill()  # without effect unless Slicer is quit
         if not found:
-            raise InputError(errors[0] if errors else "the demo patient could not be loaded")
+            said = next(filter(None, reversed(errors)), "")
+            raise InputError(
+                said or "the demo patient was not made", remedy="" if said else "make it again"
+            )
         return found

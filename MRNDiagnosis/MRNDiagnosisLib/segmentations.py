@@ -19,7 +19,15 @@ from MRNLib.geometry import Grid, back_to
 from MRNLib.images import SourceInfo, Volume
 from MRNLib.masks import read_mask
 
-__all__ = ["load_terminology", "mask_of", "read_onto", "segment_id", "show_mask", "write_mask"]
+__all__ = [
+    "load_terminology",
+    "mask_of",
+    "read_onto",
+    "segment_id",
+    "show_mask",
+    "show_read",
+    "write_mask",
+]
 
 
 def read_onto(
@@ -82,9 +90,21 @@ def show_mask(
     Raises:
         InputError: The file is no mask of this volume; the scene is left as it was.
     """
-    mask, notes = read_onto(
-        path, modality, reference, swap_sides=swap_sides, split_merged=split_merged
-    )
+    read = read_onto(path, modality, reference, swap_sides=swap_sides, split_merged=split_merged)
+    return show_read(scene, read, modality, reference, name, into=into)
+
+
+def show_read(
+    scene: Any,
+    read: tuple[sitk.Image, tuple[str, ...]],
+    modality: str,
+    reference: Any,
+    name: str,
+    *,
+    into: Any = None,
+) -> Any:
+    """:func:`show_mask` for a label map that :func:`read_onto` has read already."""
+    mask, notes = read
     node = into or scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     modifying = node.StartModify()
     try:

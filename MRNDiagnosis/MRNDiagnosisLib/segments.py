@@ -10,6 +10,9 @@ from MRNDiagnosisLib.terminology import entry, segment_id
 from MRNLib.anatomy import NUCLEI_BY_MODALITY, SIDE_NAMES, SIDES
 
 BINARY = "Binary labelmap"
+# What VTK calls the voxels of its own images. Slicer's DICOM export takes a segment without an
+# array of this name for an empty one.
+SCALARS = "ImageScalars"
 
 
 def fill(node: Any, mask: sitk.Image, modality: str, reference: Any) -> None:
@@ -59,6 +62,7 @@ def _oriented(mask: sitk.Image, reference: Any) -> Any:
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(*mask.GetSize())
     values = numpy_support.numpy_to_vtk(array.ravel(), deep=True)
+    values.SetName(SCALARS)
     image.GetPointData().SetScalars(values)
     image.SetGeometryFromImageToWorldMatrix(matrix)
     return image

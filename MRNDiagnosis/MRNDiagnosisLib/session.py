@@ -12,7 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from MRNDiagnosisLib import boxes, freshness, results, rois, settings
+from MRNDiagnosisLib import (
+    boxes,
+    comparing,
+    freshness,
+    hierarchy,
+    results,
+    rois,
+    settings,
+    temporary,
+)
 from MRNDiagnosisLib.case import Inputs
 from MRNDiagnosisLib.freshness import Fingerprint, Watcher
 from MRNDiagnosisLib.inspection import Look, inspect
@@ -29,12 +38,16 @@ if TYPE_CHECKING:
     from MRNLib.examination import Examination
 
 
+# What ends with the scene; anything else that runs has nothing to do with it.
+OF_THE_SCENE = ("segment", "diagnose")
+
+
 class Session:
     """Everything about the examination that is chosen.
 
     Args:
         scene: The MRML scene.
-        folder: For results and what is kept between runs; whoever made it removes it.
+        folder: For results and what is kept between runs; :meth:`close` removes it.
         runner: Makes what starts the program.
         changed: Called whenever something to be shown has changed.
         touched: Called when a node was edited: :meth:`look` is due once the user pauses.
@@ -71,7 +84,7 @@ class Session:
         self.scene, self.folder = scene, folder
         self.changed, self._touched = changed, touched
         self.result_folder = folder / "result"
-        self.runs = Runs(runner, changed, log)
+        self.runs = Runs(runner, changed, log, folder, failed=self.look)
         self.chosen: Any = None
         self._watcher = Watcher(self._edited)
         self._forget()
@@ -83,7 +96,6 @@ class Session:
         self.recompute = self.roi_problem = self.outline_problem = ""
         self.rois: tuple[RoiFacts, ...] = ()
         self.now: Fingerprint | None = None
-        self._notes: tuple[Any, dict[str, tuple[str, ...]]] = (None, {})
         self.checked: Look | None = None
         self._looked_at: Any = None
         self.computed_here = False
@@ -94,7 +106,8 @@ class Session:
     def choose(self, chosen: Any) -> None:
         """Takes up what the parameter node says; None ends what belongs to the scene."""
         if not self.has(chosen):
-            self.runs.cancel()
+            if self.runs.task in OF_THE_SCENE:
+                self.runs.cancel()
             self.runs.forget()
             self._watcher.release()
             self._forget()
@@ -117,6 +130,12 @@ class Session:
         except InputError as error:
             self.result = self.nodes = None
             self.runs.say(str(error))
+
+    def close(self) -> None:
+        """Ends what runs and removes what was derived from patients; nothing can be done after."""
+        self.runs.kill()
+        self.choose(None)
+        temporary.remove(self.folder)
 
     @property
     def cache(self) -> Path:
@@ -165,11 +184,13 @@ class Session:
             self.checked, self._looked_at = None, None
             return
         nodes = [node for node in (chosen.qsm, chosen.nm, chosen.t1) if node is not None]
-        key = [self.chosen.swap_modalities, *((node.GetID(), state(node)) for node in nodes)]
+        doubt = hierarchy.different_patients(self.scene, (chosen.qsm, chosen.nm))
+        swapped = self.chosen.swap_modalities
+        key = [swapped, doubt, *((node.GetID(), state(node)) for node in nodes)]
         if key == self._looked_at:
             return
         self._looked_at = key
-        self.checked = inspect(chosen, self.folder / "check", self.chosen.swap_modalities)
+        self.checked = inspect(chosen, self.folder / "check", swapped, doubt)
         self.changed()
 
     # Boxes, and whether the result still holds
@@ -185,19 +206,15 @@ class Session:
 
     def look(self) -> None:
         """Lets the boxes follow the outlines, and compares the scene with the result's."""
-        self.changes, self.rois, self.now = (), (), None
-        self.recompute = self.roi_problem = self.outline_problem = ""
+        self.rois, self.outline_problem = (), ""
         self.kept = sum(path.stat().st_size for path in self.cache.rglob("*") if path.is_file())
-        try:
-            if self.chosen is not None and self.chosen.qsm is not None:
-                self.outline_problem = settings.foreign_outlines(self.chosen)
-                now = self.fingerprint()
-                before = None if self.nodes is None else freshness.remembered(self.nodes.text)
-                if before is not None:
-                    self.changes = tuple(freshness.changes(before, now))
-                    self.recompute = freshness.recompute(before, now, self.computed_here)
-        except InputError as error:
-            self.roi_problem = str(error)
+        take = None
+        if self.chosen is not None and self.chosen.qsm is not None:
+            self.outline_problem = settings.foreign_outlines(self.chosen)
+            take = self.fingerprint
+        found = comparing.compare(self.nodes, take, self.computed_here)
+        self.now, self.changes, self.recompute = found.now, found.changes, found.recompute
+        self.roi_problem = found.problem
         self._watch()
         self.changed()
 
@@ -217,15 +234,9 @@ class Session:
         now = freshness.fingerprint(inputs, parameters, grid, (own_mm, slices))
         shown = {name: Box.parse(text) for name, text in now.boxes.items() if text}
         boxes.follow(self.scene, shown, by_hand, grid, qsm)
-        if now.masks != self._notes[0]:
-            margin = own_mm if parameters.margin_mm is None else parameters.margin_mm
-            found = boxes.drawn(inputs, grid, margin, slices)
-            self._notes = now.masks, {name: roi.warnings for name, roi in found.items()}
-        self.rois = tuple(
-            boxes.row(name, shown.get(name), grid, name in by_hand, self._notes[1].get(name, ()))
-            for name in now.boxes
-        )
-        self.now = now
+        margin = own_mm if parameters.margin_mm is None else parameters.margin_mm
+        drawn = boxes.drawn(inputs, grid, margin, slices)
+        self.rois = boxes.rows({n: shown.get(n) for n in now.boxes}, by_hand, drawn, grid)
         return now
 
     def reset_boxes(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from MRNDiagnosisLib.kept import SMALL
 from MRNLib import geometry
 from MRNLib.casefiles import FORMATS
 from MRNLib.errors import InputError
@@ -85,7 +86,11 @@ def canonical_grid(volume: Any) -> Grid:
     Raises:
         InputError: As :func:`image_of`, or tilted too far against the patient's axes.
     """
-    return grid_of_image(image_of(volume), f"volume '{volume.GetName()}'")
+
+    def grid() -> Grid:
+        return grid_of_image(image_of(volume), f"volume '{volume.GetName()}'")
+
+    return SMALL.get("canonical grid", [volume], None, grid)
 
 
 def file_of(volume: Any, folder: str | Path, role: str = "") -> Path:
@@ -98,17 +103,19 @@ def file_of(volume: Any, folder: str | Path, role: str = "") -> Path:
 
     Returns:
         The node's own single file if it still shows what the node shows, else a new NRRD file. A
-        node that is a phantom's (attribute ``MRN.Phantom``) is marked so in the new file.
+        node that is a phantom's (attribute ``MRN.Phantom``) gives a file that is marked so: Slicer
+        saves a volume without the mark of the file that it was read from.
 
     Raises:
         InputError: As :func:`image_of`.
     """
     require_no_transform(volume)
     own = _own_file(volume)
-    if own is not None:
+    phantom = volume.GetAttribute(PHANTOM_ATTRIBUTE) == "1"
+    if own is not None and (not phantom or _marked(own)):
         return own
     image = image_of(volume)
-    if volume.GetAttribute(PHANTOM_ATTRIBUTE) == "1":
+    if phantom:
         image.SetMetaData(PHANTOM_KEY, PHANTOM_MARK)
     stem = re.sub(r"[^\w.+-]+", "_", role or volume.GetName() or "volume").strip(".") or "volume"
     return write_image(image, Path(folder) / f"{stem}.nrrd")

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MRNDiagnosisLib import (
+    boxes,
     freshness,
+    loading,
+    outlines,
     results,
     rois,
     sample_data,
     segmentations,
     settings,
     views,
-    volumes,
 )
 from MRNDiagnosisLib.case import Inputs, prepare
 from MRNDiagnosisLib.freshness import Fingerprint
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.volumes import canonical_grid
 from MRNLib.casefiles import Case
 from MRNLib.errors import InputError
+from MRNLib.parameters import Parameters
 
-MODALITIES = ("QSM", "NM")
-# How the names of volumes say what they are.
-NAMES = {"qsm": r"(?i)qsm|suscept", "nm": r"(?i)neuromelanin|(^|[^a-z])nm([^a-z]|$)"}
-FIELDS = {"QSM": "qsm_segmentation", "NM": "nm_segmentation"}
+if TYPE_CHECKING:
+    from MRNLib.examination import Examination
 
 
 def preselect(session: Session) -> None:
-    """Chooses the volumes whose names say what they are, where nothing is chosen yet."""
-    chosen, scene = session.chosen, session.scene
-    if chosen.qsm is not None or chosen.nm is not None:
-        return
-    count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(count)]
-    for field, pattern in NAMES.items():
-        for node in nodes:
-            if node.IsA("vtkMRMLLabelMapVolumeNode") or not re.search(pattern, node.GetName()):
-                continue
+    """Chooses the volumes whose names say what they are, where nothing is chosen yet.
+
+    Of several only those of one patient are chosen, where the subject hierarchy tells which.
+    """
+    chosen = session.chosen
+    if chosen.qsm is None and chosen.nm is None:
+        for field, node in loading.plainly_named(session.scene).items():
             setattr(chosen, field, node)
-            break
 
 
 def swap(session: Session) -> None:
@@ -52,8 +51,9 @@ def swap(session: Session) -> None:
 
 
 def segment(session: Session) -> None:
-    """Outlines the nuclei in both volumes, in place of the outlines that are there."""
+    """Outlines the nuclei in both volumes; outlines that are not a run's own stay beside them."""
     chosen, inputs = session.chosen, settings.volumes_of(session.chosen)
+    start = settings.inputs_of(chosen, {})
     try:
         parameters = session.parameters()
     except InputError as error:
@@ -62,7 +62,7 @@ def segment(session: Session) -> None:
 
     def take(result: Mapping[str, Any]) -> None:
         if session.has(chosen):
-            _show_masks(session, result["files"], inputs, MODALITIES)
+            outlines.show_masks(session, result["files"], start)
             session.look()
             centre(session)
 
@@ -84,7 +84,7 @@ def diagnose(session: Session) -> None:
 
     def take(result: Mapping[str, Any]) -> None:
         if session.has(chosen):  # else the scene was closed meanwhile
-            _take_diagnosis(session, result["files"], inputs, start)
+            _take_diagnosis(session, result["files"], inputs, parameters, start)
 
     session.runs.start(
         "diagnose",
@@ -97,27 +97,42 @@ def diagnose(session: Session) -> None:
 
 
 def _take_diagnosis(
-    session: Session, files: Mapping[str, str], inputs: Inputs, start: Fingerprint
+    session: Session,
+    files: Mapping[str, str],
+    inputs: Inputs,
+    parameters: Parameters,
+    start: Fingerprint,
 ) -> None:
-    from MRNLib.examination import from_json
-
-    examination = from_json(Path(files["diagnosis.json"]).read_text(encoding="utf-8"))
-    drawn = [name for name in MODALITIES if name not in start.masks]
-    _show_masks(session, files, inputs, drawn)
-    session.result = examination
-    session.nodes = results.show(session.scene, examination, beside=inputs.qsm)
-    session.result_folder = session.folder / "result"
+    examination = results.read(Path(files["diagnosis.json"]))
+    drawn = [name for name in outlines.MODALITIES if name not in start.masks]
+    shown = outlines.show_masks(session, files, inputs, drawn)
+    text = _show(session, examination, inputs, session.folder / "result")
     session.computed_here = True
-    # What was edited while it ran is not in the result: of the scene as it is now, only what the
-    # run drew itself is taken.
-    now = session.fingerprint()
-    freshness.remember(
-        session.nodes.text,
-        replace(start, masks=now.masks | start.masks, boxes=now.boxes | start.boxes),
-    )
+    # Remembered at once: a result that does not say what it was made of would never be out of date.
+    freshness.remember(text, start)
+    try:
+        # What was edited while it ran is not in the result: of the scene as it is now, only what
+        # the run drew itself is taken.
+        own = boxes.own_margin(parameters.bundle)
+        plain = replace(shown, roi_nodes={})
+        made = freshness.fingerprint(plain, parameters, canonical_grid(inputs.qsm), own)
+        freshness.remember(
+            text,
+            replace(start, masks=made.masks | start.masks, boxes=made.boxes | start.boxes),
+        )
+    except InputError as error:
+        logging.warning("What the run drew cannot be compared with the scene: %s", error)
     session.look()
     if drawn:
         centre(session)
+
+
+def _show(session: Session, examination: Examination, inputs: Inputs, folder: Path) -> Any:
+    """Shows a result whose files are in ``folder``, and returns its text node."""
+    session.nodes = results.show(session.scene, examination, beside=inputs.qsm)
+    results.refer(session.nodes.text, inputs.qsm, inputs.nm)
+    session.result, session.result_folder = examination, folder
+    return session.nodes.text
 
 
 def centre(session: Session) -> None:
@@ -125,60 +140,37 @@ def centre(session: Session) -> None:
     views.centre_3d(views.around(rois.find_nodes(session.scene).values()))
 
 
-def _show_masks(
-    session: Session, files: Mapping[str, str], inputs: Inputs, modalities: Iterable[str]
-) -> None:
-    """Shows the masks of a run and chooses them."""
-    for modality in modalities:
-        path = next(path for name, path in files.items() if name.startswith(f"{modality}_mask"))
-        _show_mask(session, modality, Path(path), inputs)
-
-
-def _show_mask(
-    session: Session, modality: str, path: Path, inputs: Inputs, **options: bool
-) -> None:
-    reference = {"QSM": inputs.qsm, "NM": inputs.nm}[modality]
-    before = getattr(session.chosen, FIELDS[modality])
-    if before is not None and settings.reference_of(before) is not reference:
-        before = None  # another patient's, which stay as they are
-    node = segmentations.show_mask(
-        session.scene,
-        path,
-        modality,
-        reference,
-        f"{reference.GetName()} nuclei",
-        into=before,
-        **options,
-    )
-    setattr(session.chosen, FIELDS[modality], node)
-
-
 def import_mask(session: Session, modality: str, path: Path) -> None:
     """Takes up outlines that the user has; those that cannot be used leave the scene as it was."""
     chosen = session.chosen
+    inputs = settings.inputs_of(chosen, {})
+    reference, field = getattr(inputs, modality.lower()), outlines.FIELDS[modality]
     try:
-        _show_mask(
-            session,
-            modality,
+        read = segmentations.read_onto(
             path,
-            settings.volumes_of(chosen),
+            modality,
+            reference,
             swap_sides=chosen.swap_sides,
             split_merged=chosen.split_merged,
         )
+        session.runs.say("")
+        before = getattr(chosen, field)
+        setattr(chosen, field, outlines.show_read(session, read, modality, inputs, before))
     except InputError as error:
         session.runs.say(str(error))
         return
-    session.runs.say("")
     session.look()
     centre(session)
 
 
 def make_demo(session: Session, sample: sample_data.Sample) -> None:
     """Makes a demo patient, loads it and chooses it."""
-    chosen = session.chosen
 
     def done(case: Case | None, error: str) -> None:
-        if case is not None and session.has(chosen):
+        chosen = session.chosen  # it may be another scene's by now
+        if case is not None and chosen is None:
+            error = "The demo patient was not loaded: the scene was closed. Make it again."
+        elif case is not None:
             try:
                 chosen.qsm, chosen.nm = sample_data.show(session.scene, case, sample)
                 chosen.t1 = chosen.qsm_segmentation = chosen.nm_segmentation = None
@@ -186,7 +178,9 @@ def make_demo(session: Session, sample: sample_data.Sample) -> None:
                 error = str(refused)
         session.runs.end(error, cancelled=case is None and not error)
 
-    making = sample_data.Making(sample, on_progress=session.runs.progress, on_done=done)
+    making = sample_data.Making(
+        sample, session.folder, on_progress=session.runs.progress, on_done=done
+    )
     session.runs.begin("sample", making)
     making.start(session.runs.runner())
 
@@ -195,24 +189,26 @@ def open_result(session: Session, case: Case, folder: Path) -> None:
     """Shows a case of a batch: its volumes, the outlines and the result in ``folder``.
 
     Raises:
-        InputError: A file cannot be read.
+        InputError: A file cannot be read; the scene is left as it was.
     """
-    chosen = session.chosen
-    qsm = volumes.load(session.scene, case.qsm, f"{case.identifier} QSM")
-    nm = volumes.load(session.scene, case.nm, f"{case.identifier} NM")
+    chosen, scene = session.chosen, session.scene
+    files = {path.name: str(path) for path in folder.glob("*_mask.nii.gz")}
+    written = folder / "diagnosis.json"
+    examination = results.read(written) if written.is_file() else None
+    qsm, nm = loading.load_both(scene, case.qsm, case.nm, case.identifier)
+    inputs = Inputs(qsm, nm)
+    try:
+        masks = outlines.read_masks(files, inputs) if files else {}
+    except BaseException:
+        loading.remove(scene, qsm, nm)
+        raise
     views.show_volume(qsm)
     chosen.qsm, chosen.nm = qsm, nm
     chosen.t1 = chosen.qsm_segmentation = chosen.nm_segmentation = None
-    inputs = settings.volumes_of(chosen)
-    found = {path.name: str(path) for path in folder.glob("*_mask.nii.gz")}
-    if len(found) == len(MODALITIES):
-        _show_masks(session, found, inputs, MODALITIES)
-    written = folder / "diagnosis.json"
-    if written.is_file():
-        from MRNLib.examination import from_json
-
-        session.result = from_json(written.read_text(encoding="utf-8"))
-        session.nodes = results.show(session.scene, session.result, beside=qsm)
-        session.result_folder, session.computed_here = folder, False
-        freshness.remember(session.nodes.text, session.fingerprint())
+    outlines.show_all(session, masks, inputs)
+    if examination is not None:
+        text = _show(session, examination, inputs, folder)
+        session.computed_here = False
+        with suppress(InputError):  # the look below says why
+            freshness.remember(text, session.fingerprint())
     session.look()

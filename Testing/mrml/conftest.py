@@ -131,3 +131,33 @@ def session(scene, tmp_path, runner):
     made.choose(Chosen())
     yield made
     made.choose(None)
+
+
+@pytest.fixture
+def patient(session, phantom_case):
+    """A digital patient in the scene, chosen."""
+    from MRNDiagnosisLib import volumes
+
+    session.chosen.qsm = volumes.load(session.scene, phantom_case.qsm, "QSM")
+    session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
+    return phantom_case
+
+
+@pytest.fixture
+def outlined(session, patient, runner):
+    from MRNDiagnosisLib import work
+    from session_helpers import masks_of
+
+    work.segment(session)
+    runner.finish_with(masks_of(patient))
+    return patient
+
+
+@pytest.fixture
+def diagnosed(session, outlined, runner, tmp_path):
+    from MRNDiagnosisLib import work
+    from session_helpers import masks_of, written
+
+    work.diagnose(session)
+    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
+    return outlined

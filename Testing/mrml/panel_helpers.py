@@ -62,6 +62,9 @@ class FakeRunner:
     def kill_tree(self) -> None:
         self.killed += 1
 
+    def wait(self, timeout: float) -> None:
+        pass
+
     def option(self, name: str) -> str | None:
         """The last started command's option."""
         found = [arg.partition("=")[2] for arg in self.started[-1] if arg.startswith(f"--{name}=")]

@@ -51,7 +51,7 @@ STATES = [
         "inputsLabel",
         "taken for ppm",
     ),
-    ("ready", READY, True, "drawn first", "inputsLabel", "can be used together"),
+    ("ready", READY, True, "drawn first", "inputsLabel", "cannot be checked"),
     ("outlined", OUTLINED, True, "Classify", "nucleiLabel", "as they are"),
     (
         "one mask",
@@ -160,11 +160,19 @@ STATES = [
     ("result fresh", done(), True, "Classify", "headlineLabel", "P(PD) = 0.80"),
     (
         "result out of date",
-        done(changes=("QSM2: its box moved.",), recompute="Encodes QSM2 again."),
+        done(changes=("QSM2: its box moved.",), recompute="Reads QSM2 with the model again."),
         True,
-        "Encodes QSM2 again.",
+        "Reads QSM2 with the model again.",
         "freshnessLabel",
-        "out of date.\nQSM2: its box moved.\nDiagnose again: Encodes QSM2 again.",
+        "out of date.\nQSM2: its box moved.\nDiagnose again: Reads QSM2 with the model again.",
+    ),
+    (
+        "result of another patient",
+        done(elsewhere=True, changes=("The QSM volume changed.",)),
+        True,
+        "Classify",
+        "headlineLabel",
+        "Result of 'case <1>', not of what is chosen",
     ),
     (
         "demonstration model",

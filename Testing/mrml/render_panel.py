@@ -58,6 +58,7 @@ def fill(ui: Any) -> None:
     for name, text in NODES.items():
         getattr(ui, name).show_text(text)
     shown = examination(
+        identifier="Demo patient (PD)",
         phantom=True,
         trained_on="phantom",
         headline=headline("PD", 0.8, (), phantom=True),
@@ -75,16 +76,16 @@ def fill(ui: Any) -> None:
         rois=rois,
         result=shown,
         changes=("QSM2: its box moved.",),
-        recompute="Encodes QSM2 again; the other ROIs are kept.",
+        recompute="Reads QSM2 with the model again; the other ROIs are kept.",
         files=True,
         bundle="phantom-tiny",
     )
     apply(present(facts), ui)
     rows = [
-        (", ".join(row.masked) or "none", f"{row.probability_pd:.2f}", f"{row.change:+.2f}")
+        (", ".join(row.masked) or "none", f"{row.probability_pd:.2f}", f"{row.change:.2f}")
         for row in shown.masking
     ]
-    titles = ("Masked ROIs", "P(PD)", "Change")
+    titles = ("Left out", "P(PD)", "Change")
     stand_ins.fill_table(ui.maskingTableView, titles, rows, list(range(len(rows))))
     ui.maskingPlotWidget.show_bars([row.probability_pd for row in shown.masking])
 

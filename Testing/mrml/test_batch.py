@@ -7,8 +7,11 @@ import shutil
 import time
 
 import pytest
-from MRNDiagnosisLib.batch import Batch
-from MRNDiagnosisLib.jobs import ProcessRunner
+from MRNDiagnosisLib.batch import Batch, Row
+from MRNDiagnosisLib.jobs import RETRY, ProcessRunner
+from MRNDiagnosisLib.panel import present
+from MRNDiagnosisLib.panel_batch import cells, not_yet, tip
+from MRNDiagnosisLib.panel_facts import BatchFacts, Facts
 
 from MRNLib.casefiles import read_cohort
 from MRNLib.errors import InputError
@@ -85,6 +88,46 @@ def test_every_case_is_run_and_a_bad_one_stops_no_other(cohort, tmp_path):
     assert [state for number, state in rows_seen if number == 0] == ["running", "running", "done"]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+def test_what_a_run_warns_of_stays_with_its_row(cohort, tmp_path):
+    class OutOfMemory(Instant):
+        """Warns, and lacks memory on the GPU in the first case."""
+
+        def launch(self, args, on_line, on_end):
+            if self.started.count("A") == 0:
+                self.started.append("A")
+                on_line('@mrn {"event": "warning", "text": "the masks are doubtful"}')
+                on_line("torch.OutOfMemoryError: CUDA out of memory")
+                on_end(1)
+                return self
+            return super().launch(args, on_line, on_end)
+
+    lines = []
+    batch = Batch(cohort, Parameters(), tmp_path / "out", on_log=lines.append)
+    rows = run(batch, OutOfMemory())
+    assert [row.state for row in rows] == ["done"] * 3
+    assert rows[0].warnings == ("the masks are doubtful", RETRY)
+    assert rows[0].message == "h"
+    assert rows[1].warnings == ()
+    assert "A: the masks are doubtful" in lines
+    assert f"A: {RETRY}" in lines
+    assert tip(rows[0]) == f"h\nthe masks are doubtful\n{RETRY}"
+    assert cells(rows[0])[1] == "done, with warnings"
+    assert cells(rows[1])[1] == "done"
+
+
+def test_finished_rows_can_be_opened_while_others_run():
+    rows = {state: Row("A", state) for state in ("waiting", "running", "done", "failed", "stopped")}
+    closed = {state for state, row in rows.items() if not_yet(row, "batch")}
+    assert closed == {"waiting", "running", "stopped"}
+    assert not_yet(rows["running"], "batch") == "A can be opened when it is done."
+    assert not any(not_yet(row, "") for row in rows.values())
+    said = not_yet(rows["done"], "diagnose")
+    assert said == "A diagnosis is being made. Open the case afterwards."
+    facts = BatchFacts("in", "out", 3, 1, note=not_yet(rows["waiting"], "batch"))
+    line = present(Facts(running="batch", message="B: half", batch=facts)).lines["batchLabel"]
+    assert line.text == "1 of 3 cases done. B: half\nA can be opened when it is done."
 
 
 def test_stop_leaves_the_others_waiting(cohort, tmp_path):

@@ -5,6 +5,7 @@ Nothing is downloaded; ``pip`` itself is asked once, for wheels made here.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -162,9 +163,26 @@ def test_an_installer_that_did_nothing_is_not_believed(world):
     here.fails["ensure"] = None
     with pytest.raises(InputError, match=r"Missing after the installation: monai>=1\.6"):
         install(here.tools)
-    here = world(numpy="1.20")
-    with pytest.raises(InputError, match=r"numpy>=2\.4,<3 \(1\.20\)"):
-        install(here.tools)
+
+
+@pytest.mark.parametrize("package", ["numpy", "SimpleITK"])
+def test_what_slicer_brings_itself_needs_a_newer_slicer(package, world, tmp_path):
+    """Before anything is fetched, and without a word about the network."""
+    here = world(**{package: "1.20", "monai": None})
+    wheel(tmp_path, "monai", "1.6")
+    for step in (install, lambda tools: install_from_folder(tmp_path, tools), prove):
+        with pytest.raises(InputError, match=rf"needs a newer Slicer: {package} 1\.20") as caught:
+            step(here.tools)
+        assert "network" not in str(caught.value)
+    assert here.kinds == []
+
+
+def test_slicers_windows_are_for_somebody_who_is_there(world):
+    for attended in (True, False):
+        here = world(monai=None)
+        install(dataclasses.replace(here.tools, attended=attended))
+        options = here.calls[0][2]
+        assert (options["prompt_restart"], options["show_progress"]) == (attended, attended)
 
 
 def test_an_import_that_fails_is_said_with_its_reason(world):
@@ -266,6 +284,8 @@ def test_slicers_own_tools_are_found(inside, monkeypatch):
         "install",
     )
     assert Path(tools.python[0]).name == "PythonSlicer"
+    assert tools.attended
+    assert not dependencies.slicer_tools(attended=False).attended
 
 
 def test_what_slicer_lacks_is_said(inside, monkeypatch):

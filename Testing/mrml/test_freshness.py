@@ -90,7 +90,7 @@ def test_edit_inside_a_box_encodes_nothing(patient):
     now = of(patient)
     assert now.boxes == before.boxes
     assert changes(before, now) == ["The QSM mask was edited."]
-    assert recompute(before, now) == "Encodes no ROI again. Measures the nuclei again."
+    assert recompute(before, now) == "Reads no ROI with the model again. Measures the nuclei again."
 
 
 def test_edit_that_moves_one_box_names_it_alone(patient):
@@ -100,7 +100,7 @@ def test_edit_that_moves_one_box_names_it_alone(patient):
     now = of(patient)
     assert changes(before, now) == ["The QSM mask was edited.", "QSM2: its box moved."]
     assert recompute(before, now) == (
-        "Encodes QSM2 again; the other ROIs are kept. Measures the nuclei again."
+        "Reads QSM2 with the model again; the other ROIs are kept. Measures the nuclei again."
     )
 
 
@@ -110,9 +110,11 @@ def test_nuclei_that_are_gone_need_no_encoding(patient):
     draw(patient, "DN_L", DN_ROWS, 0)
     now = of(patient)
     assert changes(before, now)[1:] == ["QSM3: its nuclei are missing now."]
-    assert recompute(before, now) == "Encodes no ROI again. Measures the nuclei again."
+    assert recompute(before, now) == "Reads no ROI with the model again. Measures the nuclei again."
     assert changes(now, before)[1:] == ["QSM3: its nuclei are there now."]
-    assert recompute(now, before).startswith("Encodes QSM3 again; the other ROIs are kept.")
+    assert recompute(now, before).startswith(
+        "Reads QSM3 with the model again; the other ROIs are kept."
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_changed_volume(patient, role, encoded):
     now = of(patient)
     assert changes(before, now) == [f"The {role.upper()} volume changed."]
     assert recompute(before, now) == (
-        f"Encodes {encoded} again; the other ROIs are kept. Measures the nuclei again."
+        f"Reads {encoded} with the model again; the other ROIs are kept. Measures the nuclei again."
     )
 
 
@@ -142,17 +144,17 @@ def test_nm_is_brought_onto_the_qsm_so_it_is_encoded_too(patient):
     patient.inputs.qsm.SetOrigin(*move(patient.inputs.qsm.GetOrigin(), 0, 0, 1))
     now = dataclasses.replace(of(patient), boxes=before.boxes, masks=before.masks)
     assert changes(before, now) == ["The QSM volume lies elsewhere."]
-    assert recompute(before, now).startswith("Encodes all four ROIs again.")
+    assert recompute(before, now).startswith("Reads all four ROIs with the model again.")
 
 
 def test_volume_that_is_added_and_marked(patient):
     before = of(patient)
     now = of(patient, t1=patient.inputs.nm)
     assert changes(before, now) == ["The T1 volume was chosen."]
-    assert recompute(before, now).startswith("Encodes no ROI again.")
+    assert recompute(before, now).startswith("Reads no ROI with the model again.")
     patient.inputs.qsm.SetAttribute("MRN.Phantom", "1")
     assert changes(before, of(patient)) == ["The QSM is marked as a digital phantom."]
-    assert recompute(before, of(patient)) == "Encodes no ROI again."
+    assert recompute(before, of(patient)) == "Reads no ROI with the model again."
 
 
 def test_name_and_display_do_not_matter(patient):
@@ -174,7 +176,7 @@ def test_dragged_box(patient):
     nodes["QSM3"].SetCenter(*move(center, 1.5, 0, 0))
     now = of(patient, roi_nodes={"QSM3": nodes["QSM3"]})
     assert changes(before, now) == ["QSM3: its box moved."]
-    assert recompute(before, now) == "Encodes QSM3 again; the other ROIs are kept."
+    assert recompute(before, now) == "Reads QSM3 with the model again; the other ROIs are kept."
     nodes["QSM3"].SetCenter(500, 0, 0)
     with pytest.raises(InputError, match="outside"):
         of(patient, roi_nodes=nodes)
@@ -183,19 +185,19 @@ def test_dragged_box(patient):
 def test_masked_roi_is_a_change(patient):
     before, now = of(patient), of(patient, masked=("QSM1",))
     assert changes(before, now) == ["QSM1: it is left out now."]
-    assert recompute(before, now) == "Encodes no ROI again."
+    assert recompute(before, now) == "Reads no ROI with the model again."
     assert of(patient, Parameters(masked=("QSM1",))) == now
     assert changes(now, before) == ["QSM1: it is used now."]
-    assert recompute(now, before) == "Encodes QSM1 again; the other ROIs are kept."
+    assert recompute(now, before) == "Reads QSM1 with the model again; the other ROIs are kept."
 
 
 def test_another_margin_is_a_change(patient):
     before, now = of(patient), of(patient, Parameters(margin_mm=8.0))
     assert changes(before, now)[0] == "The margin around the nuclei was changed: 8 mm."
     assert changes(before, now)[1:] == [f"{name}: its box moved." for name in ROI_NAMES]
-    assert recompute(before, now) == "Encodes all four ROIs again."
+    assert recompute(before, now) == "Reads all four ROIs with the model again."
     same = of(patient, Parameters(margin_mm=5.0))
-    assert recompute(before, same) == "Encodes no ROI again."
+    assert recompute(before, same) == "Reads no ROI with the model again."
     own = fingerprint(patient.inputs, PLAIN, patient.grid, own_margin=(8.0, 1))
     assert own.boxes == now.boxes
 
@@ -203,15 +205,27 @@ def test_another_margin_is_a_change(patient):
 @pytest.mark.parametrize(
     ("changed", "words", "again"),
     [
-        ({"bundle": "/models/site"}, "Another model was chosen: site.", "Encodes all four ROIs"),
-        ({"precision": "bf16"}, "precision of the arithmetic was changed: bf16.", "Encodes all"),
-        ({"folds": (0, 2)}, "folds that vote were changed: 0, 2.", "Encodes no ROI again."),
-        ({"tta": True}, "mirrored image was switched on.", "Encodes all four ROIs again."),
-        ({"jitter": False}, "Moving the boxes", "Encodes no ROI again."),
-        ({"swap_modalities": True}, "Exchanging QSM and NM was switched on.", "Encodes all"),
+        ({"bundle": "/models/site"}, "Another model was chosen: site.", "Reads all four ROIs"),
+        ({"precision": "bf16"}, "precision of the arithmetic was changed: bf16.", "Reads all"),
+        (
+            {"folds": (0, 2)},
+            "folds that vote were changed: 0, 2.",
+            "Reads no ROI with the model again.",
+        ),
+        (
+            {"tta": True},
+            "mirrored image was switched on.",
+            "Reads all four ROIs with the model again.",
+        ),
+        ({"jitter": False}, "Moving the boxes", "Reads no ROI with the model again."),
+        ({"swap_modalities": True}, "Exchanging QSM and NM was switched on.", "Reads all"),
         ({"swap_sides": True}, "right and left in the masks", "Measures the nuclei again."),
         ({"split_merged": True}, "Splitting merged labels was switched on.", "Measures"),
-        ({"exact_segmentation": True}, "whole volume was switched on.", "Encodes no ROI again."),
+        (
+            {"exact_segmentation": True},
+            "whole volume was switched on.",
+            "Reads no ROI with the model again.",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -233,8 +247,8 @@ def test_every_setting_is_compared_or_named_as_not():
 @pytest.mark.parametrize("patient", ["LPS"], indirect=True)
 def test_more_folds_and_jitter_need_encodings(patient):
     few = of(patient, Parameters(folds=(0,), jitter=False))
-    assert "Encodes all four ROIs again." in recompute(few, of(patient))
-    assert recompute(few, of(patient)).endswith("Encodes the ROIs in moved boxes too.")
+    assert "Reads all four ROIs with the model again." in recompute(few, of(patient))
+    assert recompute(few, of(patient)).endswith("Reads the ROIs in moved boxes too.")
 
 
 @pytest.mark.parametrize("patient", ["LPS"], indirect=True)
@@ -244,22 +258,24 @@ def test_masks_that_are_still_to_be_drawn(patient):
     assert changes(without, of(patient)) == ["A QSM mask was chosen."]
     assert "QSM1, QSM2 and QSM3" in recompute(without, of(patient))
     assert recompute(of(patient), without) == (
-        "Outlines the nuclei on the QSM again. Encodes QSM1, QSM2 and QSM3 where the new outlines "
-        "move the box. Measures the nuclei again."
+        "Outlines the nuclei on the QSM again. Reads QSM1, QSM2 and QSM3 with the model where "
+        "the new outlines move the box. Measures the nuclei again."
     )
     masked = of(patient, qsm_segmentation=None, masked=("QSM1",))
-    assert recompute(without, masked) == "Encodes no ROI again."
+    assert recompute(without, masked) == "Reads no ROI with the model again."
     brighten(patient.inputs.nm)
     assert recompute(without, of(patient, qsm_segmentation=None)) == (
-        "Outlines the nuclei on the QSM again. Encodes NM again, and QSM1, QSM2 and QSM3 where "
-        "the new outlines move the box. Measures the nuclei again."
+        "Outlines the nuclei on the QSM again. Reads NM with the model again, and QSM1, QSM2 "
+        "and QSM3 where the new outlines move the box. Measures the nuclei again."
     )
 
 
 @pytest.mark.parametrize("patient", ["LPS"], indirect=True)
 def test_another_session_keeps_no_tokens(patient):
     before, now = of(patient), of(patient, masked=("QSM1",))
-    assert recompute(before, now, tokens_kept=False) == "Encodes NM, QSM2 and QSM3 again."
+    assert (
+        recompute(before, now, tokens_kept=False) == "Reads NM, QSM2 and QSM3 with the model again."
+    )
 
 
 def test_fingerprint_is_the_same_after_saving_and_reading(patient):
@@ -318,10 +334,12 @@ def test_prediction_is_what_a_run_does(scene, phantom_case, random_bundle, tmp_p
     draw(patient, "SN_R", (k + 2, slice(j, last), slice(i, i + 40)), 1)
     second, encoded = run()
     assert changes(first, second) == ["The QSM mask was edited.", "QSM2: its box moved."]
-    assert recompute(first, second).startswith("Encodes QSM2 again; the other ROIs are kept.")
+    assert recompute(first, second).startswith(
+        "Reads QSM2 with the model again; the other ROIs are kept."
+    )
     assert encoded == ["QSM2"]
     draw(patient, "SN_R", (k + 2, j + 5, i + 20), 0)
     third, encoded = run()
     assert changes(second, third) == ["The QSM mask was edited."]
-    assert recompute(second, third).startswith("Encodes no ROI again.")
+    assert recompute(second, third).startswith("Reads no ROI with the model again.")
     assert encoded == []

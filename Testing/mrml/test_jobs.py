@@ -180,6 +180,22 @@ def test_a_child_that_ignores_the_cancel_is_killed_with_its_own_child(program, t
     assert list((tmp_path / "results").iterdir()) == []  # nor what it had half written
 
 
+def test_a_front_end_that_goes_ends_the_run_and_hears_no_more(program, tmp_path):
+    place = tmp_path / "session"
+    place.mkdir()
+    heard = Heard(out=tmp_path / "results" / "out", place=place)
+    heard.job.start(program(STUBBORN))
+    assert heard.job.folder.parent == place
+    heard.until(lambda: heard.log)
+    pids = [int(word) for word in heard.log[0].split()[1:]]
+    heard.job.kill()
+    assert list(place.iterdir()) == []
+    assert list((tmp_path / "results").iterdir()) == []
+    heard.until(lambda: not any(map(running, pids)), 5)
+    heard.job.kill()
+    assert heard.outcomes == []
+
+
 def test_a_program_that_is_missing_is_said(tmp_path):
     outcome = Heard().run(ProcessRunner([str(tmp_path / "nowhere")]))
     assert "nowhere" in outcome.error

@@ -69,7 +69,7 @@ def test_demo_patient(session, runner, phantom_case):
     assert session.chosen.qsm.GetAttribute(volumes.PHANTOM_ATTRIBUTE) == "1"
     assert not out.exists()
     session.check()
-    assert "can be used together" in text(session, "inputsLabel")
+    assert "The grids fit" in text(session, "inputsLabel")
 
 
 def test_demo_patient_that_could_not_be_made(session, runner):

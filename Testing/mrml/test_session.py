@@ -8,54 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from MRNDiagnosisLib import export, review, rois, volumes, work
-from MRNDiagnosisLib.facts import facts_of
-from MRNDiagnosisLib.panel import present
+from MRNDiagnosisLib import review, rois, volumes, work
 from MRNDiagnosisLib.session import Session
+from MRNDiagnosisLib.volumes import canonical_grid
 from report_helpers import examination
 from scenes import cube
-
-from MRNLib.examination import to_json
-
-
-@pytest.fixture
-def patient(session, phantom_case):
-    """A digital patient in the scene, chosen."""
-    session.chosen.qsm = volumes.load(session.scene, phantom_case.qsm, "QSM")
-    session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
-    return phantom_case
-
-
-@pytest.fixture
-def outlined(session, patient, runner):
-    work.segment(session)
-    runner.finish_with(masks_of(patient))
-    return patient
-
-
-@pytest.fixture
-def diagnosed(session, outlined, runner, tmp_path):
-    work.diagnose(session)
-    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
-    return outlined
-
-
-def masks_of(case) -> dict[str, Path]:
-    return {"QSM_mask.nii.gz": case.qsm_mask, "NM_mask.nii.gz": case.nm_mask}
-
-
-def written(folder: Path) -> Path:
-    path = folder / "diagnosis.json"
-    path.write_text(to_json(examination(phantom=True)), encoding="utf-8")
-    return path
-
-
-def state(session):
-    return present(facts_of(session))
-
-
-def text(session, name: str) -> str:
-    return state(session).lines[name].text
+from session_helpers import masks_of, state, text, written
 
 
 def test_nothing_chosen(session):
@@ -67,7 +25,7 @@ def test_nothing_chosen(session):
 def test_volumes_are_looked_at_once(session, patient):
     assert "Looking at" in text(session, "inputsLabel")
     session.check()
-    assert "can be used together" in text(session, "inputsLabel")
+    assert "The grids fit" in text(session, "inputsLabel")
     first = session.checked
     session.check()
     assert session.checked is first
@@ -80,7 +38,7 @@ def test_swapped_volumes_are_said_and_exchanged(session, patient):
     assert not state(session).buttons["diagnoseButton"].enabled
     work.swap(session)
     session.check()
-    assert "can be used together" in text(session, "inputsLabel")
+    assert "The grids fit" in text(session, "inputsLabel")
 
 
 def test_same_volume_twice(session, patient):
@@ -95,6 +53,37 @@ def test_volumes_are_chosen_by_name(session, phantom_case):
     work.preselect(session)
     assert session.chosen.qsm is None
     assert session.chosen.nm.GetName() == "sub-1_NM"
+
+
+def test_volumes_of_two_patients_are_not_mixed(session, phantom_case):
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(session.scene)
+    roles = {"QSM": phantom_case.qsm, "NM": phantom_case.nm}
+    nodes = {
+        (patient, role): volumes.load(session.scene, path, f"{patient} {role}")
+        for patient in ("A", "B")
+        for role, path in roles.items()
+    }
+    work.preselect(session)
+    assert (session.chosen.qsm, session.chosen.nm) == (None, None)
+    for patient in ("A", "B"):
+        item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), f"Patient {patient}")
+        study = hierarchy.CreateStudyItem(item, "study")
+        for role in roles:
+            hierarchy.CreateItem(study, nodes[patient, role])
+    work.preselect(session)
+    assert session.chosen.qsm is None
+    session.scene.RemoveNode(nodes["B", "QSM"])
+    work.preselect(session)
+    assert session.chosen.qsm is nodes["A", "QSM"]
+    assert session.chosen.nm is nodes["A", "NM"]
+    session.check()
+    assert "cannot be checked" in text(session, "inputsLabel")
+    session.chosen.nm = nodes["B", "NM"]
+    session.check()
+    assert "'B NM' is of the patient 'Patient B'" in text(session, "inputsLabel")
+    assert state(session).lines["inputsLabel"].kind == "warning"
 
 
 def test_segment(session, patient, runner):
@@ -167,7 +156,7 @@ def test_edit_inside_a_box(session, diagnosed):
     cube(node, "SN_R", volume, tuple(index), 2)
     session.look()
     assert session.changes == ("The QSM mask was edited.",)
-    assert "Encodes no ROI again." in session.recompute
+    assert "Reads no ROI with the model again." in session.recompute
     assert "out of date" in text(session, "freshnessLabel")
     assert text(session, "headlineLabel").startswith("Out of date")
 
@@ -178,13 +167,19 @@ def test_box_set_by_hand(session, diagnosed, runner, tmp_path):
     node.SetCenter(right + 4, anterior, superior)
     session.look()
     assert session.changes == ("QSM2: its box moved.",)
-    assert session.recompute == "Encodes QSM2 again; the other ROIs are kept."
+    assert session.recompute == "Reads QSM2 with the model again; the other ROIs are kept."
     assert [roi.name for roi in session.rois if roi.by_hand] == ["QSM2"]
     work.diagnose(session)
     assert runner.option("roi").startswith("QSM2=")
     runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(diagnosed))
     assert session.changes == ()
+
+    def displays():
+        return session.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsDisplayNode")
+
+    shown = displays()
     session.reset_boxes()
+    assert displays() == shown
     assert session.changes == ("QSM2: its box moved.",)
     assert not any(roi.by_hand for roi in session.rois)
 
@@ -238,6 +233,21 @@ def test_closing_the_scene_cancels_and_forgets(session, outlined, runner, tmp_pa
     assert not state(session).buttons["diagnoseButton"].enabled
 
 
+@pytest.mark.parametrize("task", ["batch", "bundle", "sample", "setup"])
+def test_closing_the_scene_leaves_what_has_nothing_to_do_with_it(session, patient, task):
+    class Work:
+        stopped = False
+
+        def cancel(self):
+            self.stopped = True
+
+    running = Work()
+    session.runs.begin(task, running)
+    session.choose(None)
+    assert not running.stopped
+    assert session.runs.task == task
+
+
 def test_result_of_a_saved_scene(session, diagnosed, scene, runner):
     again = Session(scene, session.folder.parent / "other", runner)
     again.choose(dataclasses.replace(session.chosen))
@@ -247,7 +257,7 @@ def test_result_of_a_saved_scene(session, diagnosed, scene, runner):
     node = rois.find_nodes(scene)["NM"]
     node.SetCenter(*(value + 3 for value in node.GetCenter()))
     again.look()
-    assert again.recompute == "Encodes all four ROIs again."
+    assert again.recompute == "Reads all four ROIs with the model again."
     again.choose(None)
 
 
@@ -292,29 +302,38 @@ def test_bad_setting_is_said(session, outlined, runner):
     assert len(runner.started) == before
 
 
-def test_review(session, outlined, tmp_path):
-    pictures = review.draw(session, tmp_path / "review")
+def test_review(session, outlined, tmp_path, monkeypatch):
+    from MRNLib import cases
+
+    read, load = [], cases.load_case
+    monkeypatch.setattr(cases, "load_case", lambda *given, **o: read.append(1) or load(*given, **o))
+    drawing = review.Pictures(session, tmp_path / "review")
+    pictures = drawing.draw()
     assert set(pictures) == {"NM", "QSM1", "QSM2", "QSM3"}
     for path in pictures.values():
         array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
         assert array.shape[2] == 3
         colored = (array.max(2).astype(int) - array.min(2)) > 40
         assert 0.002 < colored.mean() < 0.4
+    before = {name: path.read_bytes() for name, path in pictures.items()}
+    box = rois.box_of(rois.find_nodes(session.scene)["QSM3"], canonical_grid(session.chosen.qsm))
+    cube(session.chosen.qsm_segmentation, "DN_R", session.chosen.qsm, middle(session, box), 9)
+    session.look()
+    after = {name: path.read_bytes() for name, path in drawing.draw().items()}
+    assert [name for name in after if after[name] != before[name]] == ["QSM3"]
+    assert read == [1]
+    assert review.Pictures(session, tmp_path / "again").draw()["NM"].read_bytes() == after["NM"]
+    session.chosen.nm.SetAttribute("MRN.Phantom", "0")
+    drawing.draw()
+    assert len(read) == 3
 
 
-def test_export(session, diagnosed, tmp_path):
-    target = tmp_path / "export"
-    export.export_json(session, target)
-    assert (target / "diagnosis.json").read_text(encoding="utf-8") == to_json(session.result)
-    export.export_masks(session, target)
-    for name, path in masks_of(diagnosed).items():
-        # The node's array may be flipped against the file's; in space they are the same.
-        first, second = (
-            sitk.DICOMOrient(sitk.ReadImage(str(p)), "LPS") for p in (path, target / name)
-        )
-        assert np.array_equal(sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second))
-    export.export_files(session, target)
-    assert (target / "case__1_" / "QSM_mask.nii.gz").is_file()
+def middle(session, box) -> tuple[int, int, int]:
+    """Where on the QSM's own grid the middle of a box lies, ``[k, j, i]``."""
+    grid, image = canonical_grid(session.chosen.qsm), volumes.image_of(session.chosen.qsm)
+    centre = (np.array(box.lower) + box.upper) / 2
+    i, j, k = image.TransformPhysicalPointToIndex((grid.matrix() @ centre + grid.origin).tolist())
+    return k, j, i
 
 
 def test_a_newer_wrapper_of_the_same_node_takes_the_place_of_the_older(

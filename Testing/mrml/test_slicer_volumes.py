@@ -106,6 +106,27 @@ def test_the_mark_of_a_phantom_is_kept(scene, tmp_path):
         assert is_phantom(sitk.ReadImage(str(written))) is phantom
 
 
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
+def test_a_phantom_that_slicer_saved_stays_a_phantom(scene, tmp_path, ending):
+    marked = sound().image("qsm")
+    marked.SetMetaData("ITK_FileNotes", f"{PHANTOM_MARK} 0.1")
+    paths = sound().write(tmp_path, qsm=marked)
+    phantom, patient = (load(scene, paths[name], name) for name in ("qsm", "nm"))
+    for volume in (phantom, patient):
+        saved = tmp_path / "saved" / f"{volume.GetName()}{ending}"
+        saved.parent.mkdir(exist_ok=True)
+        storage = volume.GetStorageNode()
+        storage.SetFileName(str(saved))
+        assert storage.WriteData(volume)
+        assert not is_phantom(sitk.ReadImage(str(saved)))  # else Slicer has learned it
+    before = image_of(phantom)
+    written = file_of(phantom, tmp_path / "run", "QSM")
+    assert written == tmp_path / "run" / "QSM.nrrd"
+    assert is_phantom(sitk.ReadImage(str(written)))
+    assert_same_in_space(before, sitk.ReadImage(str(written)))
+    assert file_of(patient, tmp_path / "run", "NM") == tmp_path / "saved" / f"nm{ending}"
+
+
 def test_a_transform_is_refused_by_name(scene, tmp_path):
     volume = load(scene, write_patient(tmp_path)["qsm"], "QSM")
     require_no_transform(volume)

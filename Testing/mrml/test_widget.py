@@ -159,7 +159,7 @@ def test_from_volumes_to_result(widget, runner, phantom_case, tmp_path):
     session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
     assert widget.check_timer.started
     widget.on_check()
-    assert "can be used" in ui.inputsLabel.text
+    assert "The grids fit" in ui.inputsLabel.text
     assert ui.diagnoseButton.enabled is True
     ui.diagnoseButton.emit()
     assert ui.diagnoseButton.enabled is False
@@ -171,9 +171,11 @@ def test_from_volumes_to_result(widget, runner, phantom_case, tmp_path):
     result.write_text(to_json(examination()), encoding="utf-8")
     masks = {"QSM_mask.nii.gz": phantom_case.qsm_mask, "NM_mask.nii.gz": phantom_case.nm_mask}
     runner.finish_with({"diagnosis.json": result} | masks)
-    assert ui.headlineLabel.text.startswith("P(PD) = 0.80")
+    assert ui.headlineLabel.text.startswith("case <1>: P(PD) = 0.80")
     assert ui.diagnoseButton.text == "Diagnose again"
     assert ui.maskingTableView.given["setMRMLTableNode"] is session.nodes.maskings
+    notice = session.nodes.maskings.GetNumberOfColumns() - 1
+    assert ui.maskingTableView.given["setColumnHidden"] == (notice, True)
     view = ui.maskingPlotWidget.given["setMRMLPlotViewNode"]
     assert view.GetPlotChartNodeID() == session.nodes.chart.GetID()
     ui.editQsmButton.emit()
@@ -200,7 +202,7 @@ def test_swapped_then_exchanged(widget, phantom_case):
     assert "swapped" in ui.inputsLabel.text
     ui.swapButton.emit()
     widget.on_check()
-    assert "can be used" in ui.inputsLabel.text
+    assert "The grids fit" in ui.inputsLabel.text
 
 
 def test_failed_install(widget):
@@ -213,6 +215,21 @@ def test_failed_install(widget):
     setup._tools = refuse
     widget.ui.installButton.emit()
     assert "PyTorch extension" in widget.ui.setupLabel.text
+    assert widget.session.runs.task == ""
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("only supported on the main thread"), ValueError(), KeyError("torch")]
+)
+def test_an_installer_that_raises_anything_is_said_in_the_panel(widget, error, caplog):
+    def fail():
+        raise error
+
+    widget.parts["setup"]._tools = fail
+    widget.ui.installButton.emit()
+    assert "The installation failed" in widget.ui.setupLabel.text
+    assert (str(error) or "ValueError()") in widget.ui.setupLabel.text
+    assert "Traceback" in caplog.text
     assert widget.session.runs.task == ""
 
 
@@ -319,3 +336,107 @@ def test_cleanup_removes_what_was_derived_from_patients(module, widget):
     assert folder.is_dir()
     widget.cleanup()
     assert not folder.exists()
+
+
+def test_cleanup_during_a_run_leaves_nothing(module, widget, runner, phantom_case, tmp_path):
+    from MRNDiagnosisLib import sample_data, volumes, work
+
+    session = widget.session
+    session.chosen.qsm = volumes.load(session.scene, phantom_case.qsm, "QSM")
+    session.chosen.nm = volumes.load(session.scene, phantom_case.nm, "NM")
+    work.segment(session)
+    files = Path(runner.option("cancel-file")).parent
+    assert files.parent == session.folder
+    widget.cleanup()
+    assert runner.killed == 1
+    assert not session.folder.exists()
+    runner.finish(130)  # Slicer hears of the end after the panel is gone
+    assert session.runs.task == ""
+    widget._begin()
+    work.make_demo(widget.session, sample_data.SAMPLES[0])
+    assert Path(runner.option("out")).parent == widget.session.folder
+
+
+def test_what_an_earlier_slicer_left_is_removed(widget, tmp_path):
+    import os
+    import subprocess
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = [tmp_path / f"mrn-{kind}-{ended.pid}-x" for kind in ("session", "job", "demo")]
+    others = [tmp_path / f"mrn-session-{os.getpid()}-x", tmp_path / "mrn-notes"]
+    for folder in (*left, *others):
+        folder.mkdir()
+        (folder / "QSM.nrrd").touch()
+    widget.cleanup()
+    widget._begin()
+    assert not any(folder.exists() for folder in left)
+    assert all(folder.exists() for folder in others)
+
+
+class Loop:
+    """qt.QEventLoop, at whose start something happens."""
+
+    def __init__(self):
+        self.left = False
+
+    def quit(self):
+        self.left = True
+
+    def exec_(self):
+        Loop.meanwhile()
+        assert self.left
+
+
+@pytest.fixture
+def demo(app, scene, monkeypatch):
+    """The function behind a demo patient's button in Sample Data, with a fake program."""
+    import slicer
+    from MRNDiagnosisLib import packages, runners, sample_data
+
+    made = FakeRunner()
+    monkeypatch.setattr(runners, "SlicerRunner", made)
+    monkeypatch.setattr(packages, "missing", list)
+    monkeypatch.setattr(sys.modules["qt"], "QEventLoop", Loop, raising=False)
+    monkeypatch.setattr(slicer, "app", app, raising=False)
+    app.disconnect = lambda signal, handler: app.started.remove(handler)
+    return sample_data._Downloader(sample_data.SAMPLES[0]), made, app
+
+
+def test_sample_data_waits_without_spinning(demo, phantom_case):
+    download, made, app = demo
+
+    def finish():
+        folder = Path(made.option("out")) / "PHM_1"
+        folder.mkdir(parents=True)
+        for role, path in (("QSM", phantom_case.qsm), ("NM", phantom_case.nm)):
+            (folder / f"{role}.nii.gz").write_bytes(Path(path).read_bytes())
+        made.finish(folder=str(folder.parent))
+
+    Loop.meanwhile = finish
+    nodes = download()
+    assert [node.GetName()[-3:] for node in nodes] == ["QSM", " NM"]
+    assert app.started == []
+    assert list(Path(app.temporaryPath).glob("mrn-*")) == []
+
+
+def test_sample_data_says_what_went_wrong_and_ends_with_slicer(demo, monkeypatch):
+    from MRNDiagnosisLib import sample_data
+
+    from MRNLib.errors import InputError
+
+    download, made, app = demo
+
+    def refuse(scene, case, sample):
+        raise InputError("the volume cannot be read")
+
+    monkeypatch.setattr(sample_data, "show", refuse)
+    monkeypatch.setattr(sample_data, "read_cohort", lambda folder: ["a case"])
+    Loop.meanwhile = lambda: made.finish(folder="")
+    with pytest.raises(InputError, match="the volume cannot be read"):
+        download()
+    Loop.meanwhile = lambda: [leave() for leave in app.started]  # Slicer is quit
+    with pytest.raises(InputError, match="was not made"):
+        download()
+    assert made.killed == 1
+    assert list(Path(app.temporaryPath).glob("mrn-*")) == []
