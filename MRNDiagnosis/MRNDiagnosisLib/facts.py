@@ -41,7 +41,6 @@ def facts_of(
     if chosen is None:
         return known
     disk = on_disk(session)
-    outlines = {"QSM": chosen.qsm_segmentation, "NM": chosen.nm_segmentation}
     return replace(
         known,
         qsm=_name(chosen.qsm),
@@ -49,7 +48,7 @@ def facts_of(
         checked=look is not None,
         problem=look.problem if look else "",
         doubts=look.doubts if look else "",
-        masks=tuple(modality for modality, node in outlines.items() if node is not None),
+        masks=_masks(chosen),
         rois=session.rois,
         roi_problem=session.roi_problem,
         outline_problem=session.outline_problem,
@@ -59,13 +58,24 @@ def facts_of(
         changes=session.changes,
         recompute=session.recompute,
         files=disk.files,
-        dicom=any(
-            outlines[modality] is not None and volume is not None and from_dicom(volume)
-            for modality, volume in (("QSM", chosen.qsm), ("NM", chosen.nm))
-        ),
+        dicom=_dicom(chosen),
         bundle=chosen.bundle,
         bundle_added=disk.bundle_added,
         cache_megabytes=session.kept / 1e6,
+    )
+
+
+def _masks(chosen: Any) -> tuple[str, ...]:
+    outlines = {"QSM": chosen.qsm_segmentation, "NM": chosen.nm_segmentation}
+    return tuple(modality for modality, node in outlines.items() if node is not None)
+
+
+def _dicom(chosen: Any) -> bool:
+    """Whether there are outlines of a volume from the DICOM database."""
+    pairs = ((chosen.qsm_segmentation, chosen.qsm), (chosen.nm_segmentation, chosen.nm))
+    return any(
+        outlines is not None and volume is not None and from_dicom(volume)
+        for outlines, volume in pairs
     )
 
 

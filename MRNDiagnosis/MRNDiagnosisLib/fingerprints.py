@@ -146,8 +146,8 @@ def outlined(
 
         def make(modality: str = modality, node: Any = node, volume: Any = volume) -> Outlines:
             mask = mask_on(node, modality, volume, grid)
-            masks = (mask, None) if modality == "QSM" else (None, mask)
-            drawn = boxes_from_masks(*masks, (x, y, z), margin_mm, margin_slices)
+            qsm_mask, nm_mask = (mask, None) if modality == "QSM" else (None, mask)
+            drawn = boxes_from_masks(qsm_mask, nm_mask, (x, y, z), margin_mm, margin_slices)
             names = [item.name for item in ROIS if item.modality == modality]
             return Outlines(content_key(mask), {name: drawn[name] for name in names})
 

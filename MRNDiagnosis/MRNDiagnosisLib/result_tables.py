@@ -85,7 +85,7 @@ def maskings(examination: Examination) -> tuple[Column, ...]:
         ),
         Column(
             "flips",
-            "Flips the answer",
+            "Flips",
             "flag",
             tuple(row.flips for row in rows),
             description="Whether P(PD) lies on the other side of .5 than with all ROIs",
