@@ -115,6 +115,15 @@ def _check_range(array: NDArray[np.uint8], modality: str, path: Path, merged: bo
             expected=f"labels 1-{last} in the {modality} mask (right/left: {nuclei})",
             remedy="renumber the labels; check that the QSM and NM masks are not exchanged",
         )
+    if modality == "QSM" and found[-1] <= LABEL_COUNT["NM"]:
+        # Taken as it is, the substantia nigra would be measured as a tiny caudate.
+        raise InputError(
+            f"labels found: {_listed(found[found > 0])} alone, all that an NM mask has",
+            file=path,
+            expected=f"a QSM mask with more than its caudate ({nuclei})",
+            remedy="check that the NM mask is not given as the QSM mask; leave the mask out to "
+            "have the nuclei segmented",
+        )
 
 
 def _merged(array: NDArray[np.uint8], path: Path) -> InputError:

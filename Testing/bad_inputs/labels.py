@@ -133,5 +133,12 @@ ROWS = (
         ("--swap-sides",),
         SWAP,
     ),
+    Row(
+        "nm_mask_as_qsm_mask",
+        _masked(lambda p: p.but(qsm_mask=p.nm_mask)),
+        "error",
+        ("all that an NM mask has", "leave the mask out"),
+        ("qsm_mask",),
+    ),
     Row("some_sides", _masked(some_exchanged), "error", ("some nuclei only: RN",), ("qsm_mask",)),
 )
