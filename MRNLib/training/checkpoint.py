@@ -62,7 +62,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = stored.metadata() or {}
             state = json.loads(metadata[_META])
             return {name: stored.get_tensor(name) for name in stored.keys()}, state  # noqa: SIM118
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
             "is not a training checkpoint of MRN",
             file=path,

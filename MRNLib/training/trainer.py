@@ -206,6 +206,9 @@ class Trainer:
 
     def _finish_epoch(self, steps: int, classify: bool) -> dict[str, Any]:
         position, every = self.position, self.config.train.validate_every
+        # One that goes on between an epoch's last step and this line has not set a rate yet.
+        factor = scheduled_factor(self.config.train, position.epoch, steps - 1, steps)
+        set_learning_rate(self.stepper.optimizer, factor)
         record: dict[str, Any] = {
             "epoch": position.epoch + 1,
             "phase": 2 if classify else 1,
