@@ -19,9 +19,10 @@ from typing import Any
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.experiments.board import Board
 from MRNLib.experiments.cellqueue import KILLER, POLL_SECONDS, TOPIC, CellQueue, NoWorkers
-from MRNLib.experiments.cluster import connected, terminated_like_interrupted
+from MRNLib.experiments.cluster import connected
 from MRNLib.experiments.results import Job
 from MRNLib.experiments.running import Outcome, run_cell
+from MRNLib.training.interruption import terminated_like_interrupted
 
 # How often a local cluster that lost its workers is made anew when no cell can be the reason.
 CLUSTERS = 3

@@ -52,3 +52,20 @@ def stop_on_signals(patient: bool = False) -> Iterator[StopRequest]:
     finally:
         for one, handler in previous.items():
             signal.signal(one, handler)
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM (a cluster's time limit) ends a command that waits for others as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

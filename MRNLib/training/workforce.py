@@ -10,19 +10,18 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from MRNLib.errors import InputError, MrnError
 from MRNLib.progress import Progress, silent
 from MRNLib.training.fold_worker import ANSWER, Setup, Task, as_line
+from MRNLib.training.interruption import terminated_like_interrupted
 
 LOCK = ".lock"
 _POLL_SECONDS = 0.5
@@ -200,23 +199,6 @@ def _died(member: _Member) -> MrnError:
         "What to do: give the same command again; it goes on from the last checkpoint. With "
         "--jobs 1 less memory is needed."
     )
-
-
-@contextlib.contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM (a cluster's time limit) ends the command as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _locked(path: Path) -> int | None:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from MRNLib.anatomy import ROIS
 from MRNLib.rois import Box
 from MRNLib.training.config import TrainingConfig, parse_config
 from MRNLib.training.crops import PatientCrops, RoiCrop
+from MRNLib.training.data import save_crops
 
 SHAPES = {"NM": (5, 24, 32), "QSM1": (5, 30, 32), "QSM2": (4, 22, 30), "QSM3": (4, 24, 34)}
 
@@ -93,3 +95,18 @@ def tiny_settings() -> dict[str, Any]:
 def config() -> TrainingConfig:
     """:func:`tiny_settings`, checked."""
     return parse_config(tiny_settings())
+
+
+@pytest.fixture
+def training(tmp_path) -> list[str]:
+    """Arguments of a training that would work; the working folder is ``tmp_path``."""
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for number in range(8):
+        save_crops(make_patient(number, number % 2), crops)
+    settings = tiny_settings()
+    settings["train"].update(phase1_epochs=0, phase2_epochs=1, batch_size=4)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    paths = {"config": "tiny.yaml", "data": "crops", "out": "out"}
+    named = [f"--{key}={tmp_path / value}" for key, value in paths.items()]
+    return [*named, "--fold=1", "--folds=4", "--device=cpu"]

@@ -6,29 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from conftest import make_patient, tiny_settings
 from safetensors.torch import save_file
 from test_scripts import script, write_cohort
 
 from MRNLib.training.checkpoint import write_checkpoint
-from MRNLib.training.data import save_crops
 from MRNLib.training.folder import CHECKPOINT
-
-
-@pytest.fixture
-def training(tmp_path) -> list[str]:
-    """Arguments of a training that would work; the working folder is ``tmp_path``."""
-    crops = tmp_path / "crops"
-    crops.mkdir()
-    for number in range(8):
-        save_crops(make_patient(number, number % 2), crops)
-    settings = tiny_settings()
-    settings["train"].update(phase1_epochs=0, phase2_epochs=1, batch_size=4)
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    paths = {"config": "tiny.yaml", "data": "crops", "out": "out"}
-    named = [f"--{key}={tmp_path / value}" for key, value in paths.items()]
-    return [*named, "--fold=1", "--folds=4", "--device=cpu"]
 
 
 def said(capsys, name: str, arguments: list[str]) -> str:

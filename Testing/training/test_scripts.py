@@ -15,12 +15,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import yaml
-from conftest import make_patient, tiny_settings
 from test_data import head
 
 from MRNLib.training.crops import crops_from_arrays
-from MRNLib.training.data import load_crops, save_crops
+from MRNLib.training.data import load_crops
 
 TRAINING = Path(__file__).parents[2] / "Training"
 
@@ -61,20 +59,6 @@ def test_a_cohort_becomes_crops_in_canonical_order(tmp_path, capsys):
     capsys.readouterr()
     assert script("prepare_crops").main([*arguments, "--workers", "1"]) == 0
     assert "2 patients, 2 already there" in capsys.readouterr().out
-
-
-@pytest.fixture
-def training(tmp_path) -> list[str]:
-    crops = tmp_path / "crops"
-    crops.mkdir()
-    for number in range(8):
-        save_crops(make_patient(number, number % 2), crops)
-    settings = tiny_settings()
-    settings["train"].update(phase1_epochs=0, phase2_epochs=1, batch_size=4)
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    paths = {"config": "tiny.yaml", "data": "crops", "out": "out"}
-    named = [f"--{key}={tmp_path / value}" for key, value in paths.items()]
-    return [*named, "--fold=1", "--folds=4"]
 
 
 def test_a_fold_is_trained_and_written(training, tmp_path, capsys):

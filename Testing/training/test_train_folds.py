@@ -27,8 +27,9 @@ from MRNLib.rois import Box
 from MRNLib.training.config import load_config
 from MRNLib.training.fold_worker import Setup, Task, load_patients, train
 from MRNLib.training.folds import read_folds, weights_file
+from MRNLib.training.interruption import terminated_like_interrupted
 from MRNLib.training.predictions import keep_predictions, predict, read_predictions
-from MRNLib.training.workforce import Workforce, terminated_like_interrupted
+from MRNLib.training.workforce import Workforce
 
 SEGMENTERS = Path(MRNLib.__file__).parent / "bundles" / "phantom-tiny"
 
