@@ -51,10 +51,20 @@ def export_fold(
         fold: Number of the fold.
         record: What the training was: settings, patients, metrics; JSON values.
         precision: ``fp16`` halves the file; weights are widened again when read.
+
+    Raises:
+        InputError: A weight is no finite number (in ``precision``), or a file cannot be written.
     """
     target = folder / f"fold_{fold}.safetensors"
+    tensors = inference_tensors(model, precision)
+    if wrong := next((name for name, one in tensors.items() if not one.isfinite().all()), None):
+        raise InputError(
+            f"the trained weights are no finite numbers ({wrong})",
+            file=target,
+            remedy="train again with lower train.lr_backbone and train.lr_heads",
+        )
     with written_or_told(target), replaced(target) as partial:
-        save_file(inference_tensors(model, precision), partial)
+        save_file(tensors, partial)
     description = {"model": dataclasses.asdict(model.config.for_inference()), **record}
     target_json = target.with_suffix(".json")
     with written_or_told(target_json), replaced(target_json) as partial:

@@ -44,6 +44,8 @@ def read_settings(path: Path | None, overrides: Iterable[str] = ()) -> dict[str,
     if path is not None:
         try:
             data = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
+        except FileNotFoundError as error:
+            raise InputError("does not exist", file=path, expected="a YAML file") from error
         except (OSError, UnicodeDecodeError) as error:
             raise InputError("cannot be read", file=path, expected="a YAML file") from error
         except yaml.YAMLError as error:

@@ -95,7 +95,7 @@ def test_malformed_override(override):
 
 
 def test_missing_and_broken_files(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="does not exist"):
         load_config(tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("train: [1", encoding="utf-8")

@@ -74,7 +74,7 @@ def test_a_fold_is_trained_and_written(training, tmp_path, capsys):
         (["--set", "train.lr_backbon=1"], "did you mean train.lr_backbone?"),
         (["--fold=9"], "--fold 9 of --folds 4 does not exist"),
         (["--folds=5"], "fewer folds"),
-        (["--config=nowhere.yaml"], "cannot be read"),
+        (["--config=nowhere.yaml"], "does not exist"),
         (["--data=nowhere"], "no crops found"),
     ],
 )

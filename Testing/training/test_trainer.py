@@ -14,6 +14,7 @@ from conftest import make_patient, tiny_settings
 from safetensors.torch import load_file
 
 from MRNLib.errors import Cancelled, InputError
+from MRNLib.models.build import build_system
 from MRNLib.training.config import TrainingConfig, parse_config
 from MRNLib.training.evaluation import area_under_curve, evaluate, probabilities
 from MRNLib.training.export import export_fold, load_exported
@@ -164,6 +165,15 @@ def test_half_precision_export(finished, tmp_path):
     again = load_exported(path)
     before = probabilities(finished.model, finished.dataset, [0, 1])
     assert probabilities(again, finished.dataset, [0, 1]) == pytest.approx(before, abs=1e-2)
+
+
+def test_weights_that_are_no_numbers_are_not_exported(config, tmp_path):
+    model = build_system(config.model)
+    with torch.no_grad():
+        model.classification_head.output.weight[0, 0] = 1e6  # too large for half precision
+    with pytest.raises(InputError, match=r"no finite numbers \(classification_head.output.weight"):
+        export_fold(model, tmp_path, 0, {}, precision="fp16")
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_settings_are_not_mixed_into_a_training(finished, patients):
