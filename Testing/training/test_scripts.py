@@ -28,6 +28,7 @@ def script(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where a dataclass looks for its module
     spec.loader.exec_module(module)
     return module
 
@@ -68,6 +69,13 @@ def test_a_fold_is_trained_and_written(training, tmp_path, capsys):
     assert "fold_1.safetensors" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("extra", [["--fold=x"], ["--fold=9"], ["--data=nowhere"]])
+def test_of_several_processes_the_first_one_speaks(training, capsys, monkeypatch, extra):
+    monkeypatch.setenv("RANK", "1")
+    assert script("train_mrn").main([*training, *extra]) == 2
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
@@ -87,7 +95,12 @@ def test_mistakes_in_training_are_told(training, capsys, extra, said):
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [(["--phantoms", "5"], "FIRST:COUNT"), (["--data", "nowhere"], "no such folder")],
+    [
+        (["--phantoms", "5"], "FIRST:COUNT"),
+        (["--data", "nowhere"], "no such folder"),
+        ([], "either --phantoms or --data"),
+        (["--phantoms", "0:2", "--data", "nowhere"], "either --phantoms or --data"),
+    ],
 )
 def test_mistakes_in_cropping_are_told(tmp_path, capsys, source, said):
     assert script("prepare_crops").main([*source, "--out", str(tmp_path)]) == 2
