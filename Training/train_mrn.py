@@ -70,9 +70,18 @@ def train(
             progress=progress,
             group=group,
         )
+        before = trainer.finished
         written = trainer.run()
-    if group.leads:
-        print(f"written: {written}")
+    if not group.leads:
+        return
+    if before:
+        print("This training was already finished; nothing was trained.")
+    if figures := trainer.held_out_figures():
+        print(
+            f"{len(trainer.split.held_out)} held-out patients, last epoch: "
+            f"AUC {figures['auc']:.3f}, accuracy {figures['accuracy']:.3f}"
+        )
+    print(f"written: {written}")
 
 
 app = script_app(train, __doc__)

@@ -66,7 +66,16 @@ def test_a_fold_is_trained_and_written(training, tmp_path, capsys):
     assert script("train_mrn").main([*training, "--set", "train.seed=3"]) == 0
     record = json.loads((tmp_path / "out" / "fold_1" / "fold_1.json").read_text(encoding="utf-8"))
     assert record["settings"]["train"]["seed"] == 3
-    assert "fold_1.safetensors" in capsys.readouterr().out
+    figures = record["last_epoch"]["held_out"]
+    line = f"AUC {figures['auc']:.3f}, accuracy {figures['accuracy']:.3f}"
+    said = capsys.readouterr().out
+    assert "fold_1.safetensors" in said
+    assert f"2 held-out patients, last epoch: {line}" in said
+    assert "already finished" not in said
+    assert script("train_mrn").main([*training, "--set", "train.seed=3"]) == 0
+    said = capsys.readouterr().out
+    assert "already finished" in said
+    assert line in said
 
 
 @pytest.mark.parametrize("extra", [["--fold=x"], ["--fold=9"], ["--data=nowhere"]])
