@@ -1,22 +1,26 @@
 """Checks the digital patients and writes what was found as Markdown.
 
-python Training/check_phantoms.py --patients 400 --out Training/results/phantom_checks.md
+The page in the repository, for which --real-masks was given as well:
+
+    python Training/check_phantoms.py --out Training/results/phantom_checks.md
 """
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import SimpleITK as sitk
+import typer
 from sklearn.metrics import roc_auc_score
 
 from MRNLib.anatomy import nucleus
+from MRNLib.cli.run import run_script, script_app
 from MRNLib.neuromelanin import nm_reference
 from MRNLib.phantom import (
     HELD_OUT_SEEDS,
@@ -61,58 +65,62 @@ class Patient:
     oracle_to_reader: float
 
 
-def main() -> None:
+def check(
+    patients: Annotated[
+        int, typer.Option(min=FEWEST, help="Patients whose images are made; an AUC needs some.")
+    ] = 400,
+    draws: Annotated[int, typer.Option(help="Patients of the latent oracle.")] = 2000,
+    pairs: Annotated[int, typer.Option(help="Patients made as HC and as PD.")] = 40,
+    real_masks: Annotated[
+        Path | None, typer.Option(help="Folder of *_QSM_pred and *_NM_pred masks.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Markdown file to write; printed in any case.")
+    ] = None,
+) -> None:
     """Runs the checks."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=400, help="Patients whose images are made.")
-    parser.add_argument("--draws", type=int, default=2000, help="Patients of the latent oracle.")
-    parser.add_argument("--pairs", type=int, default=40, help="Patients made as HC and as PD.")
-    parser.add_argument("--real-masks", type=Path, help="Folder of *_QSM_pred and *_NM_pred masks.")
-    parser.add_argument("--out", type=Path, help="Markdown file to write; printed in any case.")
-    arguments = parser.parse_args()
-    if arguments.patients < FEWEST:
-        parser.error(f"--patients {arguments.patients}: an AUC needs {FEWEST} or more")
-    patients = []
-    for count, seed in enumerate(HELD_OUT_SEEDS[: arguments.patients]):
-        patients.append(examine(seed))
+    seeds = HELD_OUT_SEEDS[:patients]
+    made = []
+    for count, seed in enumerate(seeds):
+        made.append(examine(seed))
         if sys.stderr.isatty():
-            print(f"\r{count + 1}/{arguments.patients}", end="", file=sys.stderr)
-    records = [item.record for item in patients]
-    to_reader = np.array([item.oracle_to_reader for item in patients])
+            print(f"\r{count + 1}/{patients}", end="", file=sys.stderr)
+    records = [item.record for item in made]
+    to_reader = np.array([item.oracle_to_reader for item in made])
     verdicts = Verdicts()
     sections = [
-        latent_section(arguments.draws, verdicts),
-        image_section(patients, verdicts),
-        susceptibility_section(records, [item.truth for item in patients], verdicts),
+        latent_section(draws, verdicts),
+        image_section(made, verdicts),
+        susceptibility_section(records, [item.truth for item in made], verdicts),
         neuromelanin_section(records, to_reader, verdicts),
-        paired_section(HELD_OUT_SEEDS[: arguments.pairs], verdicts),
+        paired_section(HELD_OUT_SEEDS[:pairs], verdicts),
         volume_section(records, verdicts),
-        overlap_section(HELD_OUT_SEEDS[: arguments.patients], verdicts),
+        overlap_section(seeds, verdicts),
     ]
-    if arguments.real_masks is not None:
-        sections.append(real_section(arguments.real_masks, verdicts))
+    if real_masks is not None:
+        sections.append(real_section(real_masks, verdicts))
     opening = [
         "# Checks of the digital patients",
         "",
         "Phantoms throughout; nothing here is about people.",
     ]
-    made_by = ["Made by", "", "```", command(arguments), "```"]
+    numbers = {"patients": patients, "draws": draws, "pairs": pairs}
+    made_by = ["Made by", "", "```", command(numbers, real_masks, out), "```"]
     sections = [opening, made_by, verdicts.section(), *sections]
     text = "\n\n".join("\n".join(lines) for lines in sections) + "\n"
     print(text)
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text)
 
 
-def command(arguments: argparse.Namespace) -> str:
+def command(numbers: dict[str, int], real_masks: Path | None, out: Path | None) -> str:
     """The command that made the page; where files lay is nobody's business."""
     words = ["python", "Training/check_phantoms.py"]
-    for name in ("patients", "draws", "pairs"):
-        words += [f"--{name}", str(getattr(arguments, name))]
-    words += ["--real-masks", "FOLDER"] if arguments.real_masks is not None else []
-    if arguments.out is not None:
-        out = arguments.out
+    for name, number in numbers.items():
+        words += [f"--{name}", str(number)]
+    words += ["--real-masks", "FOLDER"] if real_masks is not None else []
+    if out is not None:
         words += ["--out", str(out.name if out.is_absolute() else out)]
     return shlex.join(words)
 
@@ -233,5 +241,13 @@ def real_section(folder: Path, verdicts: Verdicts) -> list[str]:
     return [title, "", *table(head, rows), "", note]
 
 
+app = script_app(check, __doc__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run_script(app, arguments)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,15 +1,21 @@
 """Makes a bundle of trained folds and segmenters: calibrated, with its card.
 
-    python Training/export_bundle.py --trained runs/mrn/final --out runs/bundles/mrn \\
-        --segmenter-qsm runs/segmenters/segmenter_qsm --segmenter-nm runs/segmenters/segmenter_nm
+Of all folds in the --out folder of train_folds.py:
 
-``--trained`` is the --out folder of train_folds.py. Folds from elsewhere are named one by one, with
+    python Training/export_bundle.py --trained runs/mrn/final \\
+        --segmenter-qsm runs/segmenters/segmenter_qsm \\
+        --segmenter-nm runs/segmenters/segmenter_nm --out runs/bundles/mrn
+
+Folds from elsewhere are named one by one, with
 the crops that they were trained on:
 
-    python Training/export_bundle.py --out MRNLib/bundles/phantom-tiny --data runs/crops \\
-        --folds runs/mrn/fold_0/fold_0.safetensors --folds runs/mrn/fold_1/fold_1.safetensors \\
-        --folds runs/mrn/fold_2/fold_2.safetensors --validation runs/crops_validation \\
-        --segmenter-qsm runs/segmenters/segmenter_qsm --segmenter-nm runs/segmenters/segmenter_nm
+    python Training/export_bundle.py --data runs/crops \\
+        --folds runs/mrn/fold_0/fold_0.safetensors \\
+        --folds runs/mrn/fold_1/fold_1.safetensors \\
+        --folds runs/mrn/fold_2/fold_2.safetensors \\
+        --validation runs/crops_validation \\
+        --segmenter-qsm runs/segmenters/segmenter_qsm \\
+        --segmenter-nm runs/segmenters/segmenter_nm --out runs/bundles/mrn
 
 The temperature comes from --validation patients, whom no fold may have been trained on; without
 them each patient of the folds is predicted by the fold that held it out.
@@ -17,16 +23,18 @@ them each patient of the folds is predicted by the fold that held it out.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from MRNLib.cli.run import run_script
+from MRNLib.cli.run import run_script, script_app
+from MRNLib.cli.training import Device, Draws
 from MRNLib.errors import InputError
 
 
-def main(
+def export(
     out: Annotated[Path, typer.Option(help="Bundle folder to write.")],
     segmenter_qsm: Annotated[Path, typer.Option(help="Imported nnU-Net of the QSM.")],
     segmenter_nm: Annotated[Path, typer.Option(help="Imported nnU-Net of the NM volume.")],
@@ -34,20 +42,26 @@ def main(
         Path | None, typer.Option(help="Folder of train_folds.py: all its folds.")
     ] = None,
     folds: Annotated[
-        list[Path] | None, typer.Option(help="Or exported folds, fold_N.safetensors.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="Or exported folds, fold_N.safetensors; can be repeated."
+        ),
     ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Crops the folds were made of; with --trained only if they moved."),
+        typer.Option(
+            metavar="CROPS",
+            help="Crops the folds were made of, can be repeated; with --trained if they moved.",
+        ),
     ] = None,
     validation: Annotated[
         Path | None, typer.Option(help="Crops of patients that no fold was trained on.")
     ] = None,
-    name: str = "phantom-tiny",
-    bundle_version: str = "1.0.0",
+    name: Annotated[str, typer.Option(help="Name of the bundle.")] = "phantom-tiny",
+    bundle_version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1.0.0",
     summary: Annotated[str, typer.Option(help="First sentence of the card.")] = "",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    draws: Annotated[int, typer.Option(min=2, help="Bootstrap draws of intervals.")] = 1000,
+    device: Device = "auto",
+    draws: Draws = 1000,
 ) -> None:
     """Writes and calibrates a bundle."""
     from MRNLib.bundle_folds import Naming, make_bundle
@@ -92,5 +106,13 @@ def main(
         )
 
 
+app = script_app(export, __doc__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run_script(app, arguments)
+
+
 if __name__ == "__main__":
-    run_script(main)
+    sys.exit(main())

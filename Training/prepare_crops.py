@@ -1,16 +1,16 @@
 #!/usr/bin/env python
 """Cuts the four ROIs of many patients into small .npz files to train from.
 
-    prepare_crops.py --phantoms 0:1200 --out CROPS          digital patients of seeds 0 to 1199
-    prepare_crops.py --data COHORT --out CROPS              a cohort in the challenge's layout
-                     [--labels labels.csv] [--predicted MASKS]
+Digital patients of seeds 0 to 1199, or a cohort in the challenge's layout:
+
+    python Training/prepare_crops.py --phantoms 0:1200 --out CROPS
+    python Training/prepare_crops.py --data COHORT --out CROPS
 
 Patients already in CROPS are skipped, so a stopped run goes on where it was.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import multiprocessing
@@ -20,53 +20,62 @@ import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Annotated
 
-from MRNLib.cli.run import GOES_ON, exit_code
+import typer
+
+from MRNLib.cli.run import GOES_ON, run_script, script_app
 from MRNLib.errors import InputError
 from MRNLib.training.data import save_crops
 from MRNLib.training.sources import case_crops, phantom_crops, phantom_name
 from MRNLib.workers import ignore_interrupts, starting_workers
 
 Job = tuple[str, Callable[[], object]]
+CORES = os.cpu_count() or 1
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    options = _parser().parse_args(arguments)
-    return exit_code(lambda: _prepare(options), stopped=GOES_ON)
-
-
-def _prepare(options: argparse.Namespace) -> None:
-    options.out.mkdir(parents=True, exist_ok=True)
-    jobs = _phantoms(options) if options.phantoms else _cohort(options)
-    todo = [job for job in jobs if not (options.out / f"{job[0]}.npz").is_file()]
+def prepare(
+    out: Annotated[Path, typer.Option(help="Folder for the .npz files; made if missing.")],
+    phantoms: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST:COUNT", help="Seeds of digital patients; or give --data."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="COHORT", help="The challenge's folder layout; or give --phantoms."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="The cohort's table of diagnoses; by default labels.csv in the cohort."),
+    ] = None,
+    predicted: Annotated[
+        Path | None, typer.Option(help="Predicted masks, for a second set of boxes.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes; 0 or 1: no other than this one.")
+    ] = CORES,
+) -> None:
+    """Cuts the crops that are not there yet."""
+    if phantoms is not None and data is None:
+        jobs = _phantoms(phantoms)
+    elif data is not None and phantoms is None:
+        jobs = _cohort(data, labels, predicted)
+    else:
+        raise InputError("name either --phantoms or --data")
+    out.mkdir(parents=True, exist_ok=True)
+    todo = [job for job in jobs if not (out / f"{job[0]}.npz").is_file()]
     print(f"{len(jobs)} patients, {len(jobs) - len(todo)} already there", flush=True)
-    with contextlib.closing(_run(todo, options.out, options.workers)) as names:
+    with contextlib.closing(_run(todo, out, workers)) as names:
         for number, name in enumerate(names, start=1):
             if number % 20 == 0 or number == len(todo):
                 print(f"{number}/{len(todo)} {name}", flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--phantoms", metavar="FIRST:COUNT", help="seeds of digital patients")
-    source.add_argument("--data", type=Path, metavar="COHORT", help="the challenge's folder layout")
-    parser.add_argument("--labels", type=Path, help="the cohort's table of diagnoses")
-    parser.add_argument("--predicted", type=Path, help="predicted masks, for a second set of boxes")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the .npz files")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    return parser
-
-
-def _phantoms(options: argparse.Namespace) -> list[Job]:
-    found = re.fullmatch(r"(\d+):(\d+)", options.phantoms)
+def _phantoms(seeds: str) -> list[Job]:
+    found = re.fullmatch(r"(\d+):(\d+)", seeds)
     if found is None or int(found[2]) == 0:
         raise InputError(
-            f"--phantoms '{options.phantoms}' is no range of seeds",
-            expected="FIRST:COUNT, as in 0:1200",
+            f"--phantoms '{seeds}' is no range of seeds", expected="FIRST:COUNT, as in 0:1200"
         )
     first, count = int(found[1]), int(found[2])
     return [
@@ -75,12 +84,12 @@ def _phantoms(options: argparse.Namespace) -> list[Job]:
     ]
 
 
-def _cohort(options: argparse.Namespace) -> list[Job]:
+def _cohort(cohort: Path, labels: Path | None, predicted: Path | None) -> list[Job]:
     from MRNLib.casefiles import read_cohort
 
     return [
-        (case.identifier, functools.partial(case_crops, case, options.predicted))
-        for case in read_cohort(options.data, options.labels)
+        (case.identifier, functools.partial(case_crops, case, predicted))
+        for case in read_cohort(cohort, labels)
     ]
 
 
@@ -106,6 +115,14 @@ def _run(jobs: list[Job], folder: Path, workers: int) -> Generator[str]:
             # What is under way ends within seconds; the rest is for the next call.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+app = script_app(prepare, __doc__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run_script(app, arguments, GOES_ON)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 
 Settings are chosen on validation with fold 0, then all folds are trained with them:
 
-    train_folds.py --config Training/configs/paper.yaml --data TRAIN --validation VALIDATION
-                   --try loss.temperature=0.07,0.1 --out OUT
+    python Training/train_folds.py --config Training/configs/paper.yaml \\
+        --data TRAIN --validation VALIDATION \\
+        --try loss.temperature=0.07,0.1 --out OUT
 
 The same settings, with train and validation merged:
 
-    train_folds.py --config OUT/settings.yaml --data TRAIN --validation VALIDATION --merge
-                   --out FINAL
+    python Training/train_folds.py --config OUT/settings.yaml \\
+        --data TRAIN --validation VALIDATION --merge --out FINAL
 
 Training/export_bundle.py then makes a bundle of FINAL. OUT holds the folds, settings.yaml, the
 report (report.md, report.json) and with --try the table of the trials (search/search.md). Ctrl-C
@@ -18,46 +19,63 @@ and SIGTERM save all trainings; the same command goes on exactly where they stop
 
 from __future__ import annotations
 
-import argparse
 import sys
-import warnings
 from pathlib import Path
+from typing import Annotated
 
-from MRNLib.cli.run import GOES_ON, exit_code
+import typer
+
+from MRNLib.cli.run import GOES_ON, run_script, script_app
+from MRNLib.cli.training import Config, Device, Draws, Settings, Threads
 from MRNLib.errors import InputError
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    options = _parser().parse_args(arguments)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # libraries', about one another
-        return exit_code(lambda: _train(options), stopped=GOES_ON)
+def train(
+    config: Config,
+    data: Annotated[Path, typer.Option(help="Crops to train on.")],
+    out: Annotated[Path, typer.Option(help="Folder for the folds and the report.")],
+    validation: Annotated[
+        Path | None, typer.Option(help="Crops to judge on, or with --merge to add.")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Train on data and validation.")] = False,
+    folds: Annotated[int, typer.Option(min=2, help="How many folds to train.")] = 5,
+    settings: Settings = None,
+    tries: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--try",
+            metavar="GROUP.KEY=VALUE,VALUE",
+            help="Values to choose from on validation; repeated, they make a grid.",
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    threads: Threads = 1,
+    device: Device = "auto",
+    draws: Draws = 1000,
+) -> None:
+    """Trains all folds, after a search if --try asks for one."""
+    _check(validation, merge, tries)
 
+    from MRNLib.training.config import load_config
 
-def _train(options: argparse.Namespace) -> None:
+    load_config(config, settings or ())
+    # Only now, since it takes seconds: mistakes in these settings have been told.
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.markdown import figure_text
-    from MRNLib.training.config import load_config
     from MRNLib.training.protocol import FoldTraining, Protocol
     from MRNLib.writing import require_folder
 
-    _check(options)
-    require_folder(options.out)
-    data, validation = str(options.data.absolute()), None
-    if options.validation is not None:
-        validation = str(options.validation.absolute())
-    if options.merge:
-        protocol = Protocol((data, str(validation)), None, options.folds)
+    require_folder(out)
+    judged = None if validation is None else str(validation.absolute())
+    if merge:
+        protocol = Protocol((str(data.absolute()), str(judged)), None, folds)
     else:
-        protocol = Protocol((data,), validation, options.folds)
-    work = FoldTraining(
-        protocol, options.out, options.device, options.jobs, options.threads, options.draws
-    )
+        protocol = Protocol((str(data.absolute()),), judged, folds)
+    work = FoldTraining(protocol, out, device, jobs, threads, draws)
     with shown_progress() as progress:
         rows = work.run(
-            lambda overrides: load_config(options.config, [*options.set, *overrides]),
-            options.tries,
+            lambda overrides: load_config(config, [*(settings or ()), *overrides]),
+            tries or (),
             progress,
             lambda line: print(line, flush=True),
         )
@@ -65,48 +83,26 @@ def _train(options: argparse.Namespace) -> None:
         print(f"{row.name} (n={row.patients}): AUC {figure_text(row.measures['auc'])}")
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(validation: Path | None, merge: bool, tries: list[str] | None) -> None:
     """Refuses combinations that would not be the protocol."""
-    if options.validation is None and (options.merge or options.tries):
+    if validation is None and (merge or tries):
         raise InputError(
-            f"{'--merge' if options.merge else '--try'} needs validation patients",
+            f"{'--merge' if merge else '--try'} needs validation patients",
             remedy="name their crops: --validation CROPS",
         )
-    if options.merge and options.tries:
+    if merge and tries:
         raise InputError(
             "--try cannot be judged on patients that --merge trains on",
             remedy="choose the settings without --merge, then give --config OUT/settings.yaml",
         )
-    for name in ("folds", "jobs", "threads", "draws"):
-        least = 2 if name in ("folds", "draws") else 1
-        if getattr(options, name) < least:
-            raise InputError(f"--{name} {getattr(options, name)}", expected=f"{least} or more")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", type=Path, required=True, help="YAML settings")
-    parser.add_argument("--data", type=Path, required=True, help="crops to train on")
-    parser.add_argument("--validation", type=Path, help="crops to judge on, or with --merge to add")
-    parser.add_argument("--merge", action="store_true", help="train on data and validation")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="GROUP.KEY=VALUE")
-    parser.add_argument(
-        "--try",
-        dest="tries",
-        action="append",
-        default=[],
-        metavar="GROUP.KEY=VALUE,VALUE",
-        help="values to choose from on validation; several make a grid",
-    )
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--threads", type=int, default=1, help="of each training")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--draws", type=int, default=1000, help="bootstrap draws of intervals")
-    return parser
+app = script_app(train, __doc__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run_script(app, arguments, GOES_ON)
 
 
 if __name__ == "__main__":

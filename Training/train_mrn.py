@@ -1,9 +1,14 @@
 #!/usr/bin/env python
 """Trains one fold of MRN, or of a system it is compared with, from crops; or goes on with it.
 
-    train_mrn.py --config Training/configs/phantom-tiny.yaml --data CROPS --fold 0 --folds 3
-                 --out OUT [--set train.seed=2 ...] [--device cuda] [--threads 1] [--limit 1200]
-    torchrun --nproc_per_node=2 Training/train_mrn.py ...          on two GPUs of this machine
+One of three folds:
+
+    python Training/train_mrn.py --config Training/configs/phantom-tiny.yaml \\
+        --data runs/crops --fold 0 --folds 3 --out runs/mrn
+
+On two GPUs of this machine:
+
+    torchrun --nproc_per_node=2 Training/train_mrn.py ...
 
 OUT/fold_N holds metrics.jsonl (and tensorboard/, where that is installed), the checkpoint, and at
 the end fold_N.safetensors with fold_N.json. Ctrl-C and SIGTERM save first; after these, and after a
@@ -12,79 +17,81 @@ kill, the same command goes on exactly where it was.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-import warnings
 from pathlib import Path
+from typing import Annotated
 
-from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT
-from MRNLib.cli.longwork import shown_progress
-from MRNLib.cli.run import GOES_ON, exit_code
-from MRNLib.errors import Cancelled, InputError
+import typer
 
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    options = _parser().parse_args(arguments)
-    if int(os.environ.get("RANK", "0")) == 0:
-        return exit_code(lambda: _train(options), stopped=GOES_ON)
-    try:
-        _train(options)
-    except Cancelled:
-        return EXIT_CANCELLED
-    except InputError:
-        return EXIT_INPUT  # what is wrong is wrong for all processes, and the first one says it
-    return 0
+from MRNLib.cli.run import GOES_ON, run_script, script_app
+from MRNLib.cli.training import Config, Device, Settings, Threads
+from MRNLib.errors import InputError
 
 
-def _train(options: argparse.Namespace) -> None:
+def train(
+    config: Config,
+    data: Annotated[Path, typer.Option(help="Crops of prepare_crops.py.")],
+    out: Annotated[Path, typer.Option(help="Folder of the training's own folder, fold_N.")],
+    fold: Annotated[int, typer.Option(help="Which fold is held out, from 0.")] = 0,
+    folds: Annotated[int, typer.Option(min=2, help="How many folds there are.")] = 5,
+    settings: Settings = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use the first so many patients; by default all.")
+    ] = None,
+    threads: Threads = 1,
+    device: Device = "auto",
+) -> None:
+    """Trains one fold."""
     import torch
 
     from MRNLib.training.config import load_config
+
+    torch.set_num_threads(threads)
+    read = load_config(config, settings or ())
+    if not 0 <= fold < folds:
+        raise InputError(f"--fold {fold} of --folds {folds} does not exist")
+    # Only now, since it takes seconds: mistakes in what was typed have been told.
+    from MRNLib.cli.longwork import shown_progress
     from MRNLib.training.data import load_folder
     from MRNLib.training.distributed import joined, own_device
     from MRNLib.training.trainer import Trainer
 
-    torch.set_num_threads(options.threads)
-    config = load_config(options.config, options.set)
-    if not 0 <= options.fold < options.folds:
-        raise InputError(f"--fold {options.fold} of --folds {options.folds} does not exist")
-    patients = load_folder(options.data, options.limit)
-    device = own_device(options.device)
-    with joined(device) as group, shown_progress(group.leads) as progress:
+    patients = load_folder(data, limit)
+    where = own_device(device)
+    with joined(where) as group, shown_progress(group.leads) as progress:
         trainer = Trainer(
-            config,
+            read,
             patients,
-            options.out / f"fold_{options.fold}",
-            fold=options.fold,
-            folds=options.folds,
-            device=device,
+            out / f"fold_{fold}",
+            fold=fold,
+            folds=folds,
+            device=where,
             progress=progress,
             group=group,
         )
+        before = trainer.finished
         written = trainer.run()
-    if group.leads:
-        print(f"written: {written}")
+    if not group.leads:
+        return
+    if before:
+        print("This training was already finished; nothing was trained.")
+    if figures := trainer.held_out_figures():
+        print(
+            f"{len(trainer.split.held_out)} held-out patients, last epoch: "
+            f"AUC {figures['auc']:.3f}, accuracy {figures['accuracy']:.3f}"
+        )
+    print(f"written: {written}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", type=Path, required=True, help="YAML settings")
-    parser.add_argument("--data", type=Path, required=True, help="crops of prepare_crops.py")
-    parser.add_argument("--fold", type=int, default=0, help="which fold is held out, from 0")
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="GROUP.KEY=VALUE")
-    parser.add_argument("--limit", type=int, help="use the first so many patients only")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    return parser
+app = script_app(train, __doc__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    leads = int(os.environ.get("RANK", "0")) == 0  # of the processes that torchrun started
+    return run_script(app, arguments, GOES_ON, speaks=leads)
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore", FutureWarning)  # timm's, of torch
-    warnings.filterwarnings("ignore", message="Grad strides do not match")  # of 1x1 convolutions
     sys.exit(main())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, Talk
 from MRNLib.errors import Cancelled, MrnError
@@ -16,12 +17,15 @@ from MRNLib.errors import Cancelled, MrnError
 GOES_ON = "Stopped; the same command goes on."
 
 
-def exit_code(work: Callable[[], Any], stopped: str = "Cancelled.") -> int:
+def exit_code(work: Callable[[], Any], stopped: str = "Cancelled.", speaks: bool = True) -> int:
     """Runs ``work`` and says what a user caused in plain text.
 
     Args:
         work: What to do; a returned number is the exit code.
         stopped: What is said after Ctrl-C or a cancel.
+        speaks: Whether this process does: of several that work together, one. What is wrong is
+            wrong for all of them, so the others give the code alone; errors of the system, which
+            may be one process's own, are raised there.
 
     Returns:
         0, what ``work`` returned, 2 for unusable input, or 130 after a cancel.
@@ -30,12 +34,14 @@ def exit_code(work: Callable[[], Any], stopped: str = "Cancelled.") -> int:
     try:
         result = work()
     except (Cancelled, KeyboardInterrupt, typer.Abort):
-        Talk.fail("cancelled", stopped)
-        return EXIT_CANCELLED
+        result = EXIT_CANCELLED
     except MrnError as error:
-        Talk.fail("error", str(error))
+        if speaks:
+            Talk.fail("error", str(error))
         return EXIT_INPUT
     except OSError as error:
+        if not speaks:
+            raise
         where = f"{error.filename}: " if error.filename else ""
         Talk.fail("error", f"{where}{error.strerror or error}")
         return EXIT_INPUT
@@ -44,19 +50,50 @@ def exit_code(work: Callable[[], Any], stopped: str = "Cancelled.") -> int:
         show = getattr(error, "show", None)
         if show is None:
             raise
-        show()
+        if speaks:
+            show()
         return int(getattr(error, "exit_code", EXIT_INPUT))
+    if result == EXIT_CANCELLED and speaks:  # typer too makes this number of Ctrl-C
+        Talk.fail("cancelled", stopped)
     return result if isinstance(result, int) else 0
 
 
-def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
-    """Runs one command line of a typer program; see :func:`exit_code`."""
-    return exit_code(lambda: app(args=arguments, standalone_mode=False))
+def run_app(
+    app: typer.Typer,
+    arguments: list[str] | None = None,
+    stopped: str = "Cancelled.",
+    speaks: bool = True,
+) -> int:
+    """Runs one command line of a typer program; see :func:`exit_code`.
+
+    A command finds the words of its command line in ``context.obj``.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    return exit_code(lambda: app(args=words, obj=words, standalone_mode=False), stopped, speaks)
 
 
-def run_script(command: Callable[..., Any]) -> None:
-    """Runs a script of one command and exits."""
-    warnings.simplefilter("ignore")
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
-    sys.exit(run_app(app))
+def script_app(command: Callable[..., Any], description: str | None) -> typer.Typer:
+    """The program of a script with one command.
+
+    Args:
+        command: The command.
+        description: The script's docstring, which ``--help`` shows: paragraphs flow, and those with
+            indented lines, the examples, keep their lines.
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    paragraphs = (description or "").strip().split("\n\n")
+    shown = [one if "\n " in f"\n{one}" else one.replace("\n", " ") for one in paragraphs]
+    app.command(help=escape("\n\n".join(shown)))(command)
+    return app
+
+
+def run_script(
+    app: typer.Typer,
+    arguments: list[str] | None = None,
+    stopped: str = "Cancelled.",
+    speaks: bool = True,
+) -> int:
+    """Runs a script's command line, ``sys.argv`` by default; see :func:`exit_code`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # libraries', about one another
+        return run_app(app, arguments, stopped, speaks)

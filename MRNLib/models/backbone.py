@@ -7,20 +7,18 @@ embedding from 518 to the configured size.
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from MRNLib.errors import InputError
 from MRNLib.models.config import BackboneConfig
+from MRNLib.models.weights import first_line, read_weights
 
 LOCAL_FILE = (
     "download dinov2_vitb14_reg4_pretrain.pth (DINOv2, ViT-B/14 with registers) on a computer with "
@@ -122,7 +120,7 @@ def _from_hub(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransf
     except Exception as error:  # the hub's client raises types of several HTTP libraries
         raise InputError(
             f"The pre-trained weights of {config.name} could not be loaded from the hub "
-            f"({_first_line(error)}).",
+            f"({first_line(error)}).",
             expected="a network connection, or weights that timm has already downloaded",
             remedy=LOCAL_FILE,
         ) from error
@@ -130,51 +128,17 @@ def _from_hub(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransf
 
 def _from_file(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransformer:
     path = Path(config.weights)
-    state = read_weights(path)
+    state = read_weights(path, remedy=LOCAL_FILE)
     try:
         overlay = {"state_dict": state}
         vit = _create(config, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
     except (RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError) as error:
-        raise _wrong_file(path, config, _first_line(error)) from error
+        raise _wrong_file(path, config, first_line(error)) from error
     # timm keeps a second copy of the weights in the model's description.
     cast(dict[str, Any], vit.pretrained_cfg).pop("state_dict", None)
     if not all(torch.isfinite(parameter).all() for parameter in vit.parameters()):
         raise _wrong_file(path, config, "it holds values that are not finite")
     return vit
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` or ``.pth`` file, read without running what it contains.
-
-    timm's own reader of a local file unpickles it in full (``weights_only=False`` up to 1.0.22), so
-    the file is read here and handed to timm as tensors.
-
-    Raises:
-        InputError: no such file, or not a file of tensors only.
-    """
-    if not path.is_file():
-        raise InputError("No such weights file.", file=path, remedy=LOCAL_FILE)
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-    ) as error:
-        raise InputError(
-            f"Not a weights file that can be read safely ({_first_line(error)}).",
-            file=path,
-            expected="a .pth or .safetensors file that holds tensors only",
-            remedy=LOCAL_FILE,
-        ) from error
-    if not isinstance(state, dict) or not state:
-        raise InputError("Holds no named tensors.", file=path, remedy=LOCAL_FILE)
-    return dict(state)
 
 
 def _wrong_file(path: Path, config: BackboneConfig, reason: str) -> InputError:
@@ -184,10 +148,3 @@ def _wrong_file(path: Path, config: BackboneConfig, reason: str) -> InputError:
         expected="a DINOv2 with registers of the configured width, depth and patch size",
         remedy=LOCAL_FILE,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    """What an error says, in one line a person can read."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join(lines[:2]) if lines else type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."

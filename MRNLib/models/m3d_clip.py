@@ -27,9 +27,9 @@ from torch.utils.checkpoint import checkpoint
 
 from MRNLib.anatomy import ROI_NAMES
 from MRNLib.errors import InputError
-from MRNLib.models.backbone import read_weights
 from MRNLib.models.config import VolumeConfig
 from MRNLib.models.volume import VolumeSystem, VolumeSystemConfig
+from MRNLib.models.weights import read_weights
 
 PREFIX = "vision_encoder."
 DOWNLOAD = (
@@ -144,12 +144,7 @@ def load_weights(vit: nn.Module, path: Path) -> None:
         InputError: No such file, not safe to read, or its tensors are not this transformer's: names
             missing or unknown, other shapes, values that are not finite.
     """
-    try:
-        state = read_weights(path)
-    except InputError as error:
-        raise InputError(
-            error.found, file=error.file, expected=error.expected, remedy=DOWNLOAD
-        ) from error
+    state = read_weights(path, remedy=DOWNLOAD)
     prefix = PREFIX if any(name.startswith(PREFIX) for name in state) else ""
     found = {
         name.removeprefix(prefix): tensor

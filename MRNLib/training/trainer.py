@@ -108,6 +108,16 @@ class Trainer:
         """Epochs of both phases."""
         return self.config.train.phase1_epochs + self.config.train.phase2_epochs
 
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left to train."""
+        return self.position.epoch >= self.epochs
+
+    def held_out_figures(self) -> dict[str, float]:
+        """What the last epoch's model made of the held-out patients; empty if it was not asked."""
+        last = self.folder.records()[-1:] or [{}]
+        return dict(last[0].get("held_out", {}))
+
     def run(self) -> Path:
         """Trains to the end, or goes on where a checkpoint stands; returns the exported file.
 
@@ -123,7 +133,7 @@ class Trainer:
             first=self.position.epoch,
         )
         with stop_on_signals(patient=several) as stop, board:
-            while self.position.epoch < self.epochs:
+            while not self.finished:
                 try:
                     record = self._run_epoch(stop)
                 except Cancelled:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from experiment_helpers import CONFIGS, drawn_result, write_patients
 
 from MRNLib.errors import InputError
@@ -158,6 +159,12 @@ def arguments(patients: Path, folder: Path, **changed: str) -> list[str]:
     return [f"--{name}={value}" for name, value in (usual | changed).items()]
 
 
+def test_fewer_workers_than_none_are_refused(data, tmp_path, capsys, no_training):
+    assert script().main(arguments(data, tmp_path, workers="-1")) == 2
+    assert "'--workers': Input" in capsys.readouterr().err
+    assert no_training == []
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -165,7 +172,6 @@ def arguments(patients: Path, folder: Path, **changed: str) -> list[str]:
         ({"data": "nowhere"}, "nowhere/train: no crops found"),
         ({"set": "mrn:model.ffa=1"}, "did you mean model.ffa_blocks?"),
         ({"set": "mr:model.ffa_blocks=1"}, "'mr' is neither a system nor a cell"),
-        ({"workers": "-1"}, "--workers -1"),
         ({"out": __file__}, "This is a file, not a folder."),
         ({"notes": "nowhere.md"}, "nowhere.md: No such file or directory"),
     ],
@@ -209,8 +215,10 @@ def test_the_readmes_commands_are_understood(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("python Training/reproduce_")]
     assert len(lines) == 2
     for line in lines:
-        options = script()._parser().parse_args(shlex.split(line)[2:])
-        check_extra(options.set)
-        for cell in chosen(needed(parse_tables(options.tables), oracles=True)):
+        command = typer.main.get_command(script().app)
+        options = command.make_context("script", shlex.split(line)[2:]).params
+        extra = options["settings"] or ()
+        check_extra(extra)
+        for cell in chosen(needed(parse_tables(options["tables"]), oracles=True)):
             if cell.kind == "network":
-                cell_config(cell, SCALES[options.scale], CONFIGS, "human", options.set)
+                cell_config(cell, SCALES[options["scale"]], CONFIGS, "human", extra)

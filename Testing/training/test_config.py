@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,12 @@ def test_missing_and_broken_files(tmp_path):
 def test_settings_survive_json():
     config = load_config(CONFIGS / "phantom-tiny.yaml")
     assert parse_config(config.as_json()) == config
+
+
+def test_settings_are_read_without_the_libraries_of_the_models():
+    """Importing these takes seconds, and a mistake in the settings is to be told before."""
+    code = "import sys, MRNLib.training.config as _; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "torch" in imported
+    assert not imported & {"timm", "torchvision", "monai"}

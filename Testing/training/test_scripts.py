@@ -28,6 +28,7 @@ def script(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where a dataclass looks for its module
     spec.loader.exec_module(module)
     return module
 
@@ -65,7 +66,23 @@ def test_a_fold_is_trained_and_written(training, tmp_path, capsys):
     assert script("train_mrn").main([*training, "--set", "train.seed=3"]) == 0
     record = json.loads((tmp_path / "out" / "fold_1" / "fold_1.json").read_text(encoding="utf-8"))
     assert record["settings"]["train"]["seed"] == 3
-    assert "fold_1.safetensors" in capsys.readouterr().out
+    figures = record["last_epoch"]["held_out"]
+    line = f"AUC {figures['auc']:.3f}, accuracy {figures['accuracy']:.3f}"
+    said = capsys.readouterr().out
+    assert "fold_1.safetensors" in said
+    assert f"2 held-out patients, last epoch: {line}" in said
+    assert "already finished" not in said
+    assert script("train_mrn").main([*training, "--set", "train.seed=3"]) == 0
+    said = capsys.readouterr().out
+    assert "already finished" in said
+    assert line in said
+
+
+@pytest.mark.parametrize("extra", [["--fold=x"], ["--fold=9"], ["--data=nowhere"]])
+def test_of_several_processes_the_first_one_speaks(training, capsys, monkeypatch, extra):
+    monkeypatch.setenv("RANK", "1")
+    assert script("train_mrn").main([*training, *extra]) == 2
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +104,12 @@ def test_mistakes_in_training_are_told(training, capsys, extra, said):
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [(["--phantoms", "5"], "FIRST:COUNT"), (["--data", "nowhere"], "no such folder")],
+    [
+        (["--phantoms", "5"], "FIRST:COUNT"),
+        (["--data", "nowhere"], "no such folder"),
+        ([], "either --phantoms or --data"),
+        (["--phantoms", "0:2", "--data", "nowhere"], "either --phantoms or --data"),
+    ],
 )
 def test_mistakes_in_cropping_are_told(tmp_path, capsys, source, said):
     assert script("prepare_crops").main([*source, "--out", str(tmp_path)]) == 2

@@ -21,7 +21,6 @@ from test_scripts import TRAINING, script
 
 import MRNLib
 from MRNLib.bundle import open_bundle
-from MRNLib.cli.run import run_app
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.rois import Box
 from MRNLib.training.config import load_config
@@ -113,11 +112,9 @@ def test_the_protocol_in_three_commands(cohort, capsys, monkeypatch):
 
 
 def export(arguments: list[str]) -> int:
-    import typer
-
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(script("export_bundle").main)
-    return run_app(app, arguments)
+    code = script("export_bundle").main(arguments)
+    assert isinstance(code, int)
+    return code
 
 
 def test_merged_folds_are_those_of_the_union(cohort):
@@ -280,6 +277,7 @@ def test_a_stopped_command_saves_and_goes_on(cohort, how, jobs):
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
+        (["--set=train.sede=1"], "did you mean train.seed?"),
         (["--merge"], "--merge needs validation"),
         (["--try=train.seed=1,2"], "--try needs validation"),
         (["--merge", "--try=train.seed=1,2", "--validation=validation"], "cannot be judged"),
@@ -287,9 +285,9 @@ def test_a_stopped_command_saves_and_goes_on(cohort, how, jobs):
         (["--validation=nowhere"], "no crops found"),
         (["--try=train.sede=1,2", "--validation=validation"], "did you mean train.seed?"),
         (["--set=trained_on=human"], "8 of 8 patients are digital ones"),
-        (["--folds=1"], "--folds 1"),
+        (["--folds=1"], "'--folds': Input"),
         (["--folds=5"], "fewer folds"),
-        (["--jobs=0"], "--jobs 0"),
+        (["--jobs=0"], "'--jobs': Input"),
         (["--out=quick.yaml"], "not a folder"),
     ],
 )

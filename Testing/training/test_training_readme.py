@@ -14,12 +14,14 @@ from test_scripts import TRAINING, script
 from MRNLib.training.config import load_config
 from MRNLib.training.search import grid
 
+SCRIPTS = sorted(path.stem for path in TRAINING.glob("*.py"))
 README = (TRAINING / "README.md").read_text(encoding="utf-8")
 
 
 def commands(text: str, name: str) -> list[list[str]]:
     """Arguments of all calls of a script in a text, shell loops and comments left out."""
-    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
+    text = text.replace("\\\n", " ").replace("$step", "train")
+    lines = [line.strip() for line in text.splitlines()]
     return [
         shlex.split(re.sub(r"\$fold|\$\(\(.*?\)\)", "1", line), comments=True)[2:]
         for line in lines
@@ -29,14 +31,10 @@ def commands(text: str, name: str) -> list[list[str]]:
 
 def understood(module: ModuleType, arguments: list[str]) -> dict[str, object]:
     """What a script makes of its arguments, before it does anything."""
-    if hasattr(module, "_parser"):
-        return vars(module._parser().parse_args(arguments))
-    app = typer.Typer()
-    app.command()(module.main)
-    return typer.main.get_command(app).make_context("script", arguments).params
+    return typer.main.get_command(module.app).make_context("script", arguments).params
 
 
-@pytest.mark.parametrize("name", ["prepare_crops", "train_mrn", "train_folds", "export_bundle"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_commands_are_understood(name):
     module = script(name)
     assert module.__doc__ is not None

@@ -1,0 +1,62 @@
+"""Reading a file of weights without running what it contains.
+
+Apart from the models that read one: the settings name M3D-CLIP, and a mistake in them is told
+sooner where timm, which the DINOv2 backbone needs, is not imported first.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from MRNLib.errors import InputError
+
+
+def read_weights(path: Path, *, remedy: str) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` or ``.pth`` file, read without running what it contains.
+
+    timm's own reader of a local file unpickles it in full (``weights_only=False`` up to 1.0.22), so
+    the file is read here and handed to timm as tensors.
+
+    Args:
+        path: The file.
+        remedy: What an error tells the user to do: where this model's weights are to be had.
+
+    Raises:
+        InputError: no such file, or not a file of tensors only.
+    """
+    if not path.is_file():
+        raise InputError("No such weights file.", file=path, remedy=remedy)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"Not a weights file that can be read safely ({first_line(error)}).",
+            file=path,
+            expected="a .pth or .safetensors file that holds tensors only",
+            remedy=remedy,
+        ) from error
+    if not isinstance(state, dict) or not state:
+        raise InputError("Holds no named tensors.", file=path, remedy=remedy)
+    return dict(state)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line a person can read."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) if lines else type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
