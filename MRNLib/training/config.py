@@ -52,7 +52,18 @@ class DataSettings(Strict):
 
 
 class AugmentSettings(Strict):
-    """Strengths of the augmentations, in shares of the window; the paper only names them."""
+    """Strengths of the augmentations; the paper only names them.
+
+    Attributes:
+        probability: Chance of each but the mirror, for a patient.
+        mirror: Exchange left and right for half of the patients.
+        rotation_degrees: Largest turn in the axial plane.
+        intensity_shift: Largest offset, in shares of the window.
+        contrast_shift: Largest change of the contrast, as a share of it.
+        noise: Largest standard deviation, in shares of the window.
+        histogram_shift: Largest move of a point of the grey scale's curve, as a share of the
+            distance between two of them; .5 would let them meet.
+    """
 
     probability: float = Field(default=0.5, ge=0, le=1)
     mirror: bool = True
@@ -60,7 +71,7 @@ class AugmentSettings(Strict):
     intensity_shift: float = Field(default=0.05, ge=0)
     contrast_shift: float = Field(default=0.15, ge=0, lt=1)
     noise: float = Field(default=0.03, ge=0)
-    histogram_shift: float = Field(default=0.4, ge=0, lt=1)
+    histogram_shift: float = Field(default=0.4, ge=0, lt=0.5)
 
 
 class LossSettings(Strict):

@@ -61,13 +61,14 @@ def test_unknown_key_names_the_nearest(data, name, near):
     [
         {"train": {"batch_size": 1}},
         {"train": {"batch_size": "4"}},
+        {"augment": {"histogram_shift": 0.5}},
         {"train": {"phase1_epochs": 1.5}},
         {"loss": {"contrastive_form": "nce"}},
         {"model": {"backbone": {"patch_size": 8}}},
     ],
 )
 def test_bad_values_name_the_setting(data):
-    with pytest.raises(InputError, match=r"setting (train|loss|model)"):
+    with pytest.raises(InputError, match=r"setting (train|augment|loss|model)"):
         parse_config(data)
 
 
