@@ -70,7 +70,9 @@ class ReferenceStep:
                 segmentation.append(segmentation_loss(logits[name], labels))
         joined = torch.stack(tokens)
         with torch.no_grad():
-            views = [self._sample(self.patients[index]) for index in chosen]
+            views = batch
+            if self.config.teacher.own_view:
+                views = [self._sample(self.patients[index]) for index in chosen]
             taught = torch.stack([_encode(self.teacher, rois)[0] for rois in views])
             current = Keys(self.teacher.project(taught).float(), diagnoses, numbers)
         keys = current.joined(self.bank.keys())
