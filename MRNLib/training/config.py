@@ -1,6 +1,7 @@
 """What one training is: strict settings from YAML, with overrides from the command line.
 
-The defaults are the paper's; ``Training/configs/paper.yaml`` spells them out.
+The defaults are the paper's; ``Training/configs/paper.yaml`` spells all of them out, each with the
+paper's section or the word that the paper leaves it open.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from MRNLib.errors import InputError
-from MRNLib.training.config import TrainingConfig, load_config, parse_config
+from MRNLib.training.config import WAYS, TrainingConfig, load_config, parse_config
 
 CONFIGS = Path(__file__).parents[2] / "Training" / "configs"
 
@@ -28,6 +30,27 @@ def test_paper_yaml_is_the_paper():
     assert (model.ffa_blocks, model.sfa_blocks, model.dpt) == (3, 2, "local")
     assert (model.dpt_channels, model.dpt_features) == ((96, 192, 384, 768), 256)
     assert model.preprocess.roi_size == 224
+
+
+def keys_of(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """Names of all settings, as ``train.seed``."""
+    return [
+        name
+        for key, one in values.items()
+        for name in (keys_of(one, f"{prefix}{key}.") if isinstance(one, dict) else [prefix + key])
+    ]
+
+
+def test_paper_yaml_spells_out_every_setting_and_where_it_is_from():
+    text = (CONFIGS / "paper.yaml").read_text(encoding="utf-8")
+    written = yaml.safe_load(text)
+    assert sorted(keys_of(written)) == sorted(keys_of(TrainingConfig().as_json()))
+    # data and augment say it for the whole group; the last ones are no matter of the paper.
+    told_together = ("kind", "trained_on", *written["data"], *written["augment"], *WAYS)
+    for line in text.splitlines():
+        key, _, value = line.partition("#")[0].strip().partition(":")
+        if value and key not in told_together:
+            assert line.count(" # ") == 1, f"{key}: which section, or open?"
 
 
 def test_every_shipped_config_reads():
