@@ -28,7 +28,8 @@ from MRNLib.models.midbrain_cnn import MidbrainCnnConfig
 from MRNLib.models.seres10 import SeRes10Config
 from MRNLib.training.settingsfile import read_settings, refuse_unknown
 
-# How a training is computed, not what: a checkpoint goes on with other values of these.
+# How a training is computed, not what: a checkpoint goes on with other values of these. (With
+# dropout or drop path another micro_batch draws which units fall out anew: the same expectation.)
 WAYS = ("micro_batch", "compile", "checkpoint_minutes", "tensorboard")
 
 
@@ -120,8 +121,11 @@ class TrainSettings(Strict):
         precision: ``bf16`` is autocast with losses in fp32; ``auto`` is that on a GPU that has it,
             and fp32 elsewhere.
         micro_batch: Patients that a process takes through the student at once; their gradients add
-            up to the batch's. Less memory, the same result (except where a system has batch
-            normalisation). None: its whole share.
+            up to the batch's. Less memory; the same result where there is no dropout, drop path or
+            batch normalisation. Dropout and drop path draw for all patients at once, so that other
+            parts, and other numbers of processes, draw other units: the same expectation, not the
+            same weights. Batch normalisation takes its statistics from each part. None: its whole
+            share.
         compile: Compile the transformer blocks (torch.compile).
         from_scratch: Start a small MRN without pre-trained weights
             (:mod:`MRNLib.training.initialisation`).
