@@ -20,6 +20,8 @@ from MRNLib.writing import replaced, require_folder
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
+# What a checkpoint of an earlier version may lack.
+NOTED_LATER = frozenset({"crops"})
 
 
 @dataclass
@@ -48,8 +50,8 @@ class TrainingFolder:
 
     Args:
         path: The folder; made if missing.
-        identity: What makes this training this one (settings, fold, patients); JSON values. A
-            checkpoint with another identity is refused.
+        identity: What makes this training this one (settings, fold, patients, their crops); JSON
+            values. A checkpoint with another identity is refused.
         writes: Whether this process writes; of several, one does.
 
     Raises:
@@ -90,11 +92,12 @@ class TrainingFolder:
             return None
         tensors, state = read_checkpoint(self.path / CHECKPOINT)
         for name, value in self.identity.items():
-            if state.get(name) != value:
+            missing = name not in state and name in NOTED_LATER
+            if not missing and state.get(name) != value:
                 raise InputError(
                     f"holds a training with different {name}{_difference(state.get(name), value)}",
                     file=self.path / CHECKPOINT,
-                    expected="the settings, patients and fold it was started with",
+                    expected="the settings, patients, crops and fold it was started with",
                     remedy="use another --out folder, or delete the checkpoint to start again",
                 )
         position = Position(**state["position"])

@@ -252,6 +252,7 @@ class Trainer:
             "precision": self.stepper.precision,
             "patients": self.split.trained_names,
             "held_out_patients": self.split.held_out_names,
+            "crops": self.split.crops_by_name,
             "last_epoch": last[0],
         }
         if not self.group.leads:
