@@ -7,6 +7,7 @@ file under a temporary name; :meth:`TrainingFolder.load` puts all three right.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from MRNLib.errors import InputError
 from MRNLib.training.checkpoint import read_checkpoint, write_checkpoint, written_or_told
+from MRNLib.training.lock import LOCK, locked, released
 from MRNLib.writing import replaced, require_folder
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -52,10 +54,11 @@ class TrainingFolder:
         path: The folder; made if missing.
         identity: What makes this training this one (settings, fold, patients, their crops); JSON
             values. A checkpoint with another identity is refused.
-        writes: Whether this process writes; of several, one does.
+        writes: Whether this process writes; of several, one does, and keeps trainings of other
+            commands out until :meth:`release`.
 
     Raises:
-        InputError: The folder cannot be made or written.
+        InputError: The folder cannot be made or written, or another training is at work in it.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], writes: bool = True) -> None:
@@ -65,6 +68,17 @@ class TrainingFolder:
         if writes:
             require_folder(path)
             path.mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked() if writes else None
+
+    def _locked(self) -> weakref.finalize[[Path, int], TrainingFolder] | None:
+        path = self.path / LOCK
+        descriptor = locked(path, "another training")
+        return None if descriptor is None else weakref.finalize(self, released, path, descriptor)
+
+    def release(self) -> None:
+        """Lets other trainings into the folder; again, or without a lock, it does nothing."""
+        if self._lock is not None:
+            self._lock()
 
     @property
     def has_checkpoint(self) -> bool:

@@ -24,6 +24,7 @@ from MRNLib.training.evaluation import evaluate
 from MRNLib.training.export import export_fold
 from MRNLib.training.folddata import FoldData, Split
 from MRNLib.training.folder import Position, TrainingFolder
+from MRNLib.training.folds import check_origin
 from MRNLib.training.initialisation import new_student
 from MRNLib.training.interruption import StopRequest, stop_on_signals
 from MRNLib.training.ledger import Ledger
@@ -39,6 +40,8 @@ from MRNLib.training.step import Stepper
 class Trainer:
     """Trains one fold of any system.
 
+    Its folder is its own from here to the end of :meth:`run`.
+
     Args:
         config: The settings.
         patients: All patients' crops; this fold's part is taken here.
@@ -53,8 +56,9 @@ class Trainer:
         group: The processes that train together.
 
     Raises:
-        InputError: The folder holds a training with other settings, a class is too small, or the
-            settings leave nothing to learn.
+        InputError: The folder holds a training with other settings, or one is at work in it; a
+            class is too small; patients are digital and ``trained_on`` says human, or the other way
+            round; the settings leave nothing to learn.
     """
 
     def __init__(
@@ -74,21 +78,26 @@ class Trainer:
         self.progress = progress
         self.group = group
         self.device = torch.device(device)
+        check_origin(config.trained_on, patients)
         self.split = FoldData.of(patients, fold, folds, config.train.seed, split)
         group.check_batch(config.train.batch_size)
         identity = {"settings": config.identity(), **self.split.identity()}
         self.folder = TrainingFolder(folder, identity, writes=group.leads)
-        model = new_student(config, fold, pretrained=not self.folder.has_checkpoint)
-        self.model = model.to(self.device)
-        windows, regions = config.model.preprocess, model.regions
-        self.dataset = CropDataset(
-            patients, windows, regions, config.augment, config.data, self.device
-        )
-        self.stepper = Stepper(config, self.model, self.dataset, fold, group)
-        self.position = Position()
-        if (stored := self.folder.load()) is not None:
-            tensors, self.position = stored
-            restore_state(self.stepper, tensors, self.position.teacher_updates)
+        try:
+            model = new_student(config, fold, pretrained=not self.folder.has_checkpoint)
+            self.model = model.to(self.device)
+            windows, regions = config.model.preprocess, model.regions
+            self.dataset = CropDataset(
+                patients, windows, regions, config.augment, config.data, self.device
+            )
+            self.stepper = Stepper(config, self.model, self.dataset, fold, group)
+            self.position = Position()
+            if (stored := self.folder.load()) is not None:
+                tensors, self.position = stored
+                restore_state(self.stepper, tensors, self.position.teacher_updates)
+        except BaseException:
+            self.folder.release()
+            raise
         self.ledger = Ledger(self.folder, self.position, self.device)
 
     @property
@@ -104,8 +113,11 @@ class Trainer:
             InputError: The loss is no number any more, or a file cannot be written; the last
                 checkpoint is whole.
         """
-        self._run_epochs()
-        return self._export()
+        try:
+            self._run_epochs()
+            return self._export()
+        finally:
+            self.folder.release()
 
     def _run_epochs(self) -> None:
         several = self.group.size > 1
