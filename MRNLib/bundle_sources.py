@@ -12,7 +12,7 @@ from MRNLib.models.config import MrnConfig
 from MRNLib.nuclei import Modality
 from MRNLib.training.calibration import refuse_trained_on, unseen_by
 from MRNLib.training.crops import PatientCrops
-from MRNLib.training.folds import TrainedFold, check_origin, check_together
+from MRNLib.training.folds import TrainedFold, check_origin, check_together, refuse_other_crops
 
 # Labels of a segmenter's masks, without the background.
 LABELS: Mapping[Modality, int] = {"QSM": 16, "NM": 2}
@@ -54,8 +54,8 @@ def check_sources(sources: Sources) -> MrnConfig:
 
     Raises:
         InputError: Folds that do not belong together, or of another system than MRN; crops that
-            are missing, of other margins or of the other kind of patient; patients to calibrate on
-            that a fold was trained on; a segmenter that is not whole.
+            are missing, not the folds' own, of other margins or of the other kind of patient;
+            patients to calibrate on that a fold was trained on; a segmenter that is not whole.
     """
     folds = sources.folds
     check_together(folds)
@@ -75,6 +75,8 @@ def check_sources(sources: Sources) -> MrnConfig:
     used = [*sources.members, *sources.validation]
     check_origin(folds[0].trained_on, used)
     check_margins(used)
+    for fold in folds:
+        refuse_other_crops(fold, sources.members)
     if sources.validation:
         refuse_trained_on(folds, [one.identifier for one in sources.validation])
     else:

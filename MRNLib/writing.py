@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -18,14 +19,28 @@ def replaced(path: Path) -> Iterator[Path]:
     """Yields a name beside ``path`` to write to; moves it into place if the block succeeds.
 
     The name keeps the file's suffixes, by which image writers choose a format. If the block fails
-    or the run is killed, ``path`` is as it was.
+    or the run is killed, ``path`` is as it was. Its contents are on the disk before it has its
+    name, so that a power cut does not leave the name with nothing behind it.
     """
     partial = path.with_name(f".partial-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield partial
+        with partial.open("rb+") as written:
+            os.fsync(written.fileno())
         os.replace(partial, path)
+        _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Brings a folder's names to the disk, where the platform opens folders (Windows does not)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -61,6 +61,26 @@ def test_a_write_replaces_and_keeps_the_suffixes(tmp_path):
     assert target.read_text() == "new"
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    target, order = tmp_path / "state", []
+    move, sync = os.replace, os.fsync
+
+    def noted_sync(descriptor):
+        order.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def noted_move(source, destination):
+        order.append("moved")
+        move(source, destination)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_move)
+    with replaced(target) as partial:
+        partial.write_text("new")
+    folder = [tmp_path.stat().st_ino] if os.name == "posix" else []
+    assert order == [target.stat().st_ino, "moved", *folder]
+
+
 def test_a_failed_folder_leaves_the_old_folder(tmp_path):
     target = tmp_path / "bundle"
     target.mkdir()

@@ -99,8 +99,8 @@ class HistogramShift:
     """Bends the grey scale by a random monotone curve, as MONAI's RandHistogramShift.
 
     Attributes:
-        amount: How far a control point may move towards its neighbour, as a share of their
-            distance.
+        amount: How far each of the inner control points may move to either side, as a share of the
+            distance between two of them; below .5 none reaches the next.
         probability: Chance that it is applied.
     """
 
@@ -112,7 +112,8 @@ class HistogramShift:
     def __call__(self, images: Tensor, boxes: Tensor, uniform: Tensor) -> Tensor:
         """Maps the images through the curves; beyond the window they go on with slope 1."""
         chosen = uniform[:, :1] < self.probability
-        moves = (uniform[:, 1:] - 0.5) * self.amount * chosen / (self.points - 1)
+        furthest = self.amount * chosen / (self.points - 1)
+        moves = _between(uniform[:, 1:], -1.0, 1.0) * furthest
         moves[:, 0] = moves[:, -1] = 0.0
         knots = (torch.linspace(0.0, 1.0, self.points) + moves).to(images.device)
         within = images.clamp(0.0, 1.0).flatten(1)

@@ -1,6 +1,7 @@
 """What one training is: strict settings from YAML, with overrides from the command line.
 
-The defaults are the paper's; ``Training/configs/paper.yaml`` spells them out.
+The defaults are the paper's; ``Training/configs/paper.yaml`` spells all of them out, each with the
+paper's section or the word that the paper leaves it open.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from MRNLib.models.midbrain_cnn import MidbrainCnnConfig
 from MRNLib.models.seres10 import SeRes10Config
 from MRNLib.training.settingsfile import read_settings, refuse_unknown
 
-# How a training is computed, not what: a checkpoint goes on with other values of these.
+# How a training is computed, not what: a checkpoint goes on with other values of these. (With
+# dropout or drop path another micro_batch draws which units fall out anew: the same expectation.)
 WAYS = ("micro_batch", "compile", "checkpoint_minutes", "tensorboard")
 
 
@@ -52,7 +54,18 @@ class DataSettings(Strict):
 
 
 class AugmentSettings(Strict):
-    """Strengths of the augmentations, in shares of the window; the paper only names them."""
+    """Strengths of the augmentations; the paper only names them.
+
+    Attributes:
+        probability: Chance of each but the mirror, for a patient.
+        mirror: Exchange left and right for half of the patients.
+        rotation_degrees: Largest turn in the axial plane.
+        intensity_shift: Largest offset, in shares of the window.
+        contrast_shift: Largest change of the contrast, as a share of it.
+        noise: Largest standard deviation, in shares of the window.
+        histogram_shift: Largest move of a point of the grey scale's curve, as a share of the
+            distance between two of them; .5 would let them meet.
+    """
 
     probability: float = Field(default=0.5, ge=0, le=1)
     mirror: bool = True
@@ -60,7 +73,7 @@ class AugmentSettings(Strict):
     intensity_shift: float = Field(default=0.05, ge=0)
     contrast_shift: float = Field(default=0.15, ge=0, lt=1)
     noise: float = Field(default=0.03, ge=0)
-    histogram_shift: float = Field(default=0.4, ge=0, lt=1)
+    histogram_shift: float = Field(default=0.4, ge=0, lt=0.5)
 
 
 class LossSettings(Strict):
@@ -108,8 +121,11 @@ class TrainSettings(Strict):
         precision: ``bf16`` is autocast with losses in fp32; ``auto`` is that on a GPU that has it,
             and fp32 elsewhere.
         micro_batch: Patients that a process takes through the student at once; their gradients add
-            up to the batch's. Less memory, the same result (except where a system has batch
-            normalisation). None: its whole share.
+            up to the batch's. Less memory; the same result where there is no dropout, drop path or
+            batch normalisation. Dropout and drop path draw for all patients at once, so that other
+            parts, and other numbers of processes, draw other units: the same expectation, not the
+            same weights. Batch normalisation takes its statistics from each part. None: its whole
+            share.
         compile: Compile the transformer blocks (torch.compile).
         from_scratch: Start a small MRN without pre-trained weights
             (:mod:`MRNLib.training.initialisation`).

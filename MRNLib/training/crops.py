@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from MRNLib.anatomy import ROIS, RoiDefinition
 from MRNLib.boxes import Box, crop, triple, union
 from MRNLib.casefiles import DIAGNOSES
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES, Roi, boxes_from_masks
+from MRNLib.training.content import fingerprint, members
 
 SPARE_VOXELS = 4
 SPARE_SLICES = 1
 NO_SEED = -1
+FINGERPRINT_DIGITS = 16
 # What the organisers' kind of baseline looks at: this many mm in plane and slices at most.
 MIDBRAIN_MM = 50.0
 MIDBRAIN_SLICES = 9
@@ -84,6 +87,42 @@ class PatientCrops:
     midbrain: MidbrainCrop | None = field(default=None, repr=False)
     margin_mm: float = MARGIN_MM
     margin_slices: int = MARGIN_SLICES
+
+    @property
+    def file_name(self) -> str:
+        """Of the patient's crop file."""
+        return f"{self.identifier}.npz"
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it as named arrays: what the crop file holds."""
+        arrays: dict[str, NDArray[Any]] = {
+            "identifier": np.array(self.identifier),
+            "diagnosis": np.array(self.diagnosis),
+            "seed": np.array(self.seed),
+            "phantom": np.array(self.phantom),
+            "spacing": np.array(self.spacing),
+            "margin_mm": np.array(self.margin_mm),
+            "margin_slices": np.array(self.margin_slices),
+        }
+        if self.midbrain is not None:
+            arrays["MIDBRAIN_image"] = self.midbrain.image
+            arrays["MIDBRAIN_box"] = _box_array(self.midbrain.box)
+        for name, roi in self.rois.items():
+            arrays[f"{name}_image"] = roi.image
+            arrays[f"{name}_labels"] = roi.labels
+            arrays[f"{name}_box"] = _box_array(roi.box)
+            if roi.predicted_box is not None:
+                arrays[f"{name}_predicted_box"] = _box_array(roi.predicted_box)
+        return arrays
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digits that crops of other content do not share (:mod:`MRNLib.training.content`)."""
+        return fingerprint([(self.file_name, members(self.arrays()))])[:FINGERPRINT_DIGITS]
+
+
+def _box_array(box: Box) -> NDArray[np.int32]:
+    return np.array([box.lower, box.upper], np.int32)
 
 
 def merged_labels(mask: NDArray[Any], definition: RoiDefinition) -> NDArray[np.uint8]:

@@ -22,32 +22,11 @@ from MRNLib.writing import replaced
 
 def save_crops(crops: PatientCrops, folder: Path) -> Path:
     """Writes ``<identifier>.npz`` beside its target and moves it into place."""
-    arrays: dict[str, Any] = {
-        "identifier": np.array(crops.identifier),
-        "diagnosis": np.array(crops.diagnosis),
-        "seed": np.array(crops.seed),
-        "phantom": np.array(crops.phantom),
-        "spacing": np.array(crops.spacing),
-        "margin_mm": np.array(crops.margin_mm),
-        "margin_slices": np.array(crops.margin_slices),
-    }
-    if crops.midbrain is not None:
-        arrays["MIDBRAIN_image"] = crops.midbrain.image
-        arrays["MIDBRAIN_box"] = _box_array(crops.midbrain.box)
-    for name, roi in crops.rois.items():
-        arrays[f"{name}_image"] = roi.image
-        arrays[f"{name}_labels"] = roi.labels
-        arrays[f"{name}_box"] = _box_array(roi.box)
-        if roi.predicted_box is not None:
-            arrays[f"{name}_predicted_box"] = _box_array(roi.predicted_box)
-    target = folder / f"{crops.identifier}.npz"
+    target = folder / crops.file_name
+    arrays: dict[str, Any] = crops.arrays()
     with replaced(target) as partial:
         np.savez_compressed(partial, **arrays)
     return target
-
-
-def _box_array(box: Box) -> NDArray[np.int32]:
-    return np.array([box.lower, box.upper], np.int32)
 
 
 def _box(array: NDArray[Any]) -> Box:

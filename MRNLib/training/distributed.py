@@ -2,7 +2,8 @@
 
 Every process holds all patients and walks through the same batches; of a batch it takes a run of
 places. What one process would have seen, drawn and put into the memory bank is seen, drawn and put
-there by all of them together.
+there by all of them together, but for dropout and drop path, which each process draws for its own
+share: the same expectation, other units.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from MRNLib.errors import Cancelled, InputError, MrnError
 from MRNLib.progress import Progress, silent
 from MRNLib.training.config import TrainingConfig, parse_config
 from MRNLib.training.crops import PatientCrops
-from MRNLib.training.folds import TrainedFold, combined, read_fold, weights_file
+from MRNLib.training.folds import TrainedFold, combined, read_fold, refuse_other_crops, weights_file
 from MRNLib.training.predictions import keep_predictions
 
 # Before each answer: libraries print to standard output too.
@@ -117,7 +117,7 @@ def _finished(task: Task, config: TrainingConfig, patients: Patients, weights: P
     """Whether this very training is there to the end.
 
     Raises:
-        InputError: Another one is.
+        InputError: Another one is, or one of other crops.
     """
     if not weights.is_file() or not weights.with_suffix(".json").is_file():
         return False
@@ -125,6 +125,7 @@ def _finished(task: Task, config: TrainingConfig, patients: Patients, weights: P
     same = parse_config(there.settings).identity() == config.identity()
     everyone = {one.identifier for one in patients.data}
     if same and there.folds == task.folds and there.trained | there.held_out == everyone:
+        refuse_other_crops(there, patients.data)
         return True
     raise InputError(
         "holds a finished fold of other patients or settings",

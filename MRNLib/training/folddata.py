@@ -26,6 +26,7 @@ class FoldData:
         training: Positions of those to train on.
         held_out: Positions of the others; may be empty.
         identifiers: Of all patients.
+        crops: Fingerprints of their crops.
     """
 
     fold: int
@@ -33,6 +34,7 @@ class FoldData:
     training: NDArray[np.int64]
     held_out: NDArray[np.int64]
     identifiers: tuple[str, ...] = field(repr=False)
+    crops: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def of(
@@ -67,7 +69,8 @@ class FoldData:
         if np.intersect1d(training, held_out).size:
             raise ValueError("a patient is both trained on and held out")
         names = tuple(patient.identifier for patient in patients)
-        return cls(fold, folds, training, held_out, names)
+        crops = tuple(patient.fingerprint for patient in patients)
+        return cls(fold, folds, training, held_out, names, crops)
 
     @property
     def trained_names(self) -> list[str]:
@@ -79,12 +82,18 @@ class FoldData:
         """Identifiers of the patients that are held out."""
         return self._names(self.held_out)
 
+    @property
+    def crops_by_name(self) -> dict[str, str]:
+        """Fingerprints of all patients' crops by identifier."""
+        return dict(zip(self.identifiers, self.crops, strict=True))
+
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with; JSON values."""
         return {
             "fold": [self.fold, self.folds],
             "patients": list(self.identifiers),
             "training": self.trained_names,
+            "crops": self.crops_by_name,
         }
 
     def _names(self, positions: Iterable[int]) -> list[str]:

@@ -7,6 +7,7 @@ file under a temporary name; :meth:`TrainingFolder.load` puts all three right.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,10 +17,13 @@ from torch import Tensor
 
 from MRNLib.errors import InputError
 from MRNLib.training.checkpoint import read_checkpoint, write_checkpoint, written_or_told
+from MRNLib.training.lock import LOCK, locked, released
 from MRNLib.writing import replaced, require_folder
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
+# What a checkpoint of an earlier version may lack.
+NOTED_LATER = frozenset({"crops"})
 
 
 @dataclass
@@ -48,12 +52,13 @@ class TrainingFolder:
 
     Args:
         path: The folder; made if missing.
-        identity: What makes this training this one (settings, fold, patients); JSON values. A
-            checkpoint with another identity is refused.
-        writes: Whether this process writes; of several, one does.
+        identity: What makes this training this one (settings, fold, patients, their crops); JSON
+            values. A checkpoint with another identity is refused.
+        writes: Whether this process writes; of several, one does, and keeps trainings of other
+            commands out until :meth:`release`.
 
     Raises:
-        InputError: The folder cannot be made or written.
+        InputError: The folder cannot be made or written, or another training is at work in it.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], writes: bool = True) -> None:
@@ -63,6 +68,17 @@ class TrainingFolder:
         if writes:
             require_folder(path)
             path.mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked() if writes else None
+
+    def _locked(self) -> weakref.finalize[[Path, int], TrainingFolder] | None:
+        path = self.path / LOCK
+        descriptor = locked(path, "another training")
+        return None if descriptor is None else weakref.finalize(self, released, path, descriptor)
+
+    def release(self) -> None:
+        """Lets other trainings into the folder; again, or without a lock, it does nothing."""
+        if self._lock is not None:
+            self._lock()
 
     @property
     def has_checkpoint(self) -> bool:
@@ -90,11 +106,12 @@ class TrainingFolder:
             return None
         tensors, state = read_checkpoint(self.path / CHECKPOINT)
         for name, value in self.identity.items():
-            if state.get(name) != value:
+            missing = name not in state and name in NOTED_LATER
+            if not missing and state.get(name) != value:
                 raise InputError(
                     f"holds a training with different {name}{_difference(state.get(name), value)}",
                     file=self.path / CHECKPOINT,
-                    expected="the settings, patients and fold it was started with",
+                    expected="the settings, patients, crops and fold it was started with",
                     remedy="use another --out folder, or delete the checkpoint to start again",
                 )
         position = Position(**state["position"])

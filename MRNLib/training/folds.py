@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class TrainedFold:
         trained: Identifiers of the patients that it was trained on.
         held_out: Identifiers of the rest.
         seconds: What the training took, over all sittings.
+        crops: Fingerprints of all these patients' crops by identifier; empty where an earlier
+            version did not note them.
     """
 
     weights: Path
@@ -43,6 +45,7 @@ class TrainedFold:
     trained: frozenset[str] = field(repr=False)
     held_out: frozenset[str] = field(repr=False)
     seconds: float = 0.0
+    crops: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def weights_file(folder: Path, fold: int) -> Path:
@@ -77,6 +80,7 @@ def read_fold(weights: Path) -> TrainedFold:
             frozenset(record["patients"]),
             frozenset(record["held_out_patients"]),
             float(record.get("last_epoch", {}).get("seconds", 0.0)),
+            dict(record.get("crops", {})),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -150,6 +154,26 @@ def check_together(folds: Sequence[TrainedFold]) -> None:
                 file=one.weights,
                 remedy="name folds of one train_folds.py",
             )
+
+
+def refuse_other_crops(fold: TrainedFold, patients: Iterable[PatientCrops]) -> None:
+    """Refuses a fold's patients whose crops are not those that it was made with.
+
+    Raises:
+        InputError: Some hold something else under the same name.
+    """
+    wrong = [
+        one.identifier
+        for one in patients
+        if one.identifier in fold.crops and fold.crops[one.identifier] != one.fingerprint
+    ]
+    if wrong:
+        raise InputError(
+            f"crops of {len(wrong)} patients are not those of this fold, e.g. {wrong[0]}'s",
+            file=fold.weights,
+            expected="the crops it was trained with; these were cut again, or are of somebody else",
+            remedy="name those crops, or train the fold again in another --out folder",
+        )
 
 
 def combined(*groups: Iterable[PatientCrops]) -> list[PatientCrops]:

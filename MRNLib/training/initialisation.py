@@ -1,4 +1,4 @@
-"""A start for a small MRN without pre-trained weights.
+"""How a student starts; for a small MRN without pre-trained weights in a way of our own.
 
 timm starts linear layers and positions at a standard deviation of 0.02, which suits a width of 768.
 At a width of 64 that leaves tokens almost blind to where they are for hundreds of steps.
@@ -6,13 +6,42 @@ At a width of 64 that leaves tokens almost blind to where they are for hundreds 
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from MRNLib.errors import InputError
+from MRNLib.models.build import build_system
 from MRNLib.models.mrn import Mrn
 from MRNLib.models.system import System
+from MRNLib.training.config import TrainingConfig
+from MRNLib.training.objective import Contrast
 
 POSITION_SCALE = 0.5
+
+
+def new_student(config: TrainingConfig, fold: int, *, pretrained: bool) -> System:
+    """The student of a training before its first step, the same in every process, on the CPU.
+
+    Args:
+        config: The settings.
+        fold: A part of the seed.
+        pretrained: ``False`` where a checkpoint brings the weights.
+
+    Raises:
+        InputError: The settings leave a phase nothing to learn, or weights cannot be had.
+    """
+    train, loss = config.train, config.loss
+    torch.manual_seed(train.seed * 1000 + fold)
+    model = build_system(config.model, pretrained=pretrained)
+    if train.from_scratch:
+        start_from_scratch(model)
+    segments = loss.segmentation > 0 and getattr(model, "dpt", None) is not None
+    if train.phase1_epochs and not segments and not Contrast.wanted(model, loss):
+        raise InputError(
+            "phase 1 has nothing to learn: no segmentation and no contrastive loss",
+            remedy="set train.phase1_epochs=0",
+        )
+    return model
 
 
 def start_from_scratch(model: System) -> None:

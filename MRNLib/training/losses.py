@@ -45,8 +45,7 @@ def contrastive_loss(
     Args:
         anchors: Student projections ``[A, D]``; made unit vectors here.
         anchor_labels: Classes ``[A]``.
-        keys: Teacher projections ``[K, D]``, current and from the bank; no gradient flows into
-            them.
+        keys: Teacher projections ``[K, D]``, current and from the bank; they get no gradient.
         key_labels: Classes ``[K]``.
         temperature: tau.
         form: ``eq8`` or ``supcon``.
@@ -62,10 +61,7 @@ def contrastive_loss(
         unit_anchors = functional.normalize(_full(anchors), dim=1)
         unit_keys = functional.normalize(_full(keys.detach()), dim=1)
         similarity = unit_anchors @ unit_keys.T / temperature
-        same = anchor_labels[:, None] == key_labels[None, :]
-        allowed = torch.ones_like(same) if usable is None else usable
-        positive, negative = same & allowed, ~same & allowed
-        counts = positive.any(1) & negative.any(1)
+        positive, negative, counts = _pairs(anchor_labels, key_labels, usable)
         rivals = negative if form == "eq8" else positive | negative
         # Rows that do not count are computed with all keys, for finite gradients, and left out: to
         # pick the others would make a GPU report how many there are.
@@ -79,9 +75,17 @@ def contrastive_loss(
 
 def countable(anchor_labels: Tensor, key_labels: Tensor, usable: Tensor | None = None) -> Tensor:
     """How many anchors have both a positive and a negative key; arguments as above, a scalar."""
+    return _pairs(anchor_labels, key_labels, usable)[2].sum()
+
+
+def _pairs(
+    anchor_labels: Tensor, key_labels: Tensor, usable: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``[A, K]`` bool: an anchor's usable positives, and negatives; ``[A]``: has it both."""
     same = anchor_labels[:, None] == key_labels[None, :]
     allowed = torch.ones_like(same) if usable is None else usable
-    return ((same & allowed).any(1) & (~same & allowed).any(1)).sum()
+    positive, negative = same & allowed, ~same & allowed
+    return positive, negative, positive.any(1) & negative.any(1)
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:

@@ -2,7 +2,8 @@
 
 A batch may be taken in parts: by several processes, or one after another to save memory. Every part
 gives its share of the batch's losses (sums over its own patients, divided by what the whole batch
-counts), so that the shares add up to the losses of the whole batch, and so do their gradients.
+counts), so that the shares add up to the losses of the whole batch, and so do their gradients. What
+falls out by dropout and drop path is drawn for each part.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,17 @@ class Votes:
 
 @dataclass(frozen=True)
 class Margins:
-    """What one fold says: ``[views]`` margins and the diagnosis of each patient, by identifier."""
+    """What one fold says, by the patient's identifier.
+
+    Attributes:
+        margins: ``[views]`` of each patient.
+        diagnoses: Of each: 0 HC, 1 PD.
+        crops: Fingerprint of the crops that were looked at.
+    """
 
     margins: Mapping[str, tuple[float, ...]]
     diagnoses: Mapping[str, int]
+    crops: Mapping[str, str] = field(default_factory=dict)
 
     def votes(self, identifiers: Sequence[str], views: int) -> NDArray[np.float64]:
         """``[views, N]``; the first view is the patient as it is."""
@@ -123,6 +130,7 @@ def read_predictions(fold: TrainedFold) -> Margins:
         return Margins(
             {name: tuple(one["margins"]) for name, one in patients.items()},
             {name: int(one["diagnosis"]) for name, one in patients.items()},
+            {name: str(one.get("crops", "")) for name, one in patients.items()},
         )
     except FileNotFoundError:
         return Margins({}, {})
@@ -137,11 +145,13 @@ def keep_predictions(
 ) -> Margins:
     """Predicts the patients that are not in the fold's ``predictions.json`` yet, and writes it.
 
+    A patient whose crops are others than those that were predicted is predicted again.
+
     Raises:
         InputError: The fold's weights are no numbers any more.
     """
     known = read_predictions(fold)
-    missing = [one for one in patients if one.identifier not in known.margins]
+    missing = [one for one in patients if known.crops.get(one.identifier) != one.fingerprint]
     if not missing:
         return known
     predicted = predict(fold, missing, device)
@@ -156,9 +166,14 @@ def keep_predictions(
     result = Margins(
         {**known.margins, **new},
         {**known.diagnoses, **{one.identifier: one.diagnosis for one in missing}},
+        {**known.crops, **{one.identifier: one.fingerprint for one in missing}},
     )
     listed = {
-        name: {"diagnosis": result.diagnoses[name], "margins": list(result.margins[name])}
+        name: {
+            "diagnosis": result.diagnoses[name],
+            "crops": result.crops[name],
+            "margins": list(result.margins[name]),
+        }
         for name in sorted(result.margins)
     }
     description = {"weights": _sha256(fold.weights), "views": ["as it is", "mirrored"]}

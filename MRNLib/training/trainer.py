@@ -7,8 +7,6 @@ kept is the last epoch's student; held-out figures are reported, never used to c
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,6 @@ from typing import Any
 import torch
 
 from MRNLib.errors import Cancelled, InputError
-from MRNLib.models.build import build_system
-from MRNLib.models.system import System
 from MRNLib.progress import Progress, silent
 from MRNLib.training.acceleration import autocast
 from MRNLib.training.config import TrainingConfig
@@ -28,23 +24,23 @@ from MRNLib.training.evaluation import evaluate
 from MRNLib.training.export import export_fold
 from MRNLib.training.folddata import FoldData, Split
 from MRNLib.training.folder import Position, TrainingFolder
-from MRNLib.training.initialisation import start_from_scratch
+from MRNLib.training.folds import check_origin
+from MRNLib.training.initialisation import new_student
 from MRNLib.training.interruption import StopRequest, stop_on_signals
+from MRNLib.training.ledger import Ledger
 from MRNLib.training.losses import linear_ramp
-from MRNLib.training.objective import Contrast
 from MRNLib.training.optimisation import set_learning_rate
 from MRNLib.training.sampling import balanced_batches
-from MRNLib.training.scalars import RunningSums, TensorBoard
+from MRNLib.training.scalars import TensorBoard
 from MRNLib.training.schedule import scheduled_factor
 from MRNLib.training.state import restore_state, state_tensors
 from MRNLib.training.step import Stepper
 
-# Reading a loss waits for a GPU's queued work; on a CPU it is there already.
-GPU_READ_SECONDS = 1.0
-
 
 class Trainer:
     """Trains one fold of any system.
+
+    Its folder is its own from here to the end of :meth:`run`.
 
     Args:
         config: The settings.
@@ -60,8 +56,9 @@ class Trainer:
         group: The processes that train together.
 
     Raises:
-        InputError: The folder holds a training with other settings, a class is too small, or the
-            settings leave nothing to learn.
+        InputError: The folder holds a training with other settings, or one is at work in it; a
+            class is too small; patients are digital and ``trained_on`` says human, or the other way
+            round; the settings leave nothing to learn.
     """
 
     def __init__(
@@ -81,27 +78,27 @@ class Trainer:
         self.progress = progress
         self.group = group
         self.device = torch.device(device)
+        check_origin(config.trained_on, patients)
         self.split = FoldData.of(patients, fold, folds, config.train.seed, split)
         group.check_batch(config.train.batch_size)
         identity = {"settings": config.identity(), **self.split.identity()}
         self.folder = TrainingFolder(folder, identity, writes=group.leads)
-        self.model = self._build()
-        self.dataset = CropDataset(
-            patients,
-            config.model.preprocess,
-            self.model.regions,
-            config.augment,
-            config.data,
-            self.device,
-        )
-        self.stepper = Stepper(config, self.model, self.dataset, fold, group)
-        self.position = Position()
-        self._saved_at = self._started_at = time.monotonic()
-        self._line, self._read_at = "", -math.inf
-        if (stored := self.folder.load()) is not None:
-            tensors, self.position = stored
-            restore_state(self.stepper, tensors, self.position.teacher_updates)
-        self._sums = RunningSums(self.position.sums, self.device)
+        try:
+            model = new_student(config, fold, pretrained=not self.folder.has_checkpoint)
+            self.model = model.to(self.device)
+            windows, regions = config.model.preprocess, model.regions
+            self.dataset = CropDataset(
+                patients, windows, regions, config.augment, config.data, self.device
+            )
+            self.stepper = Stepper(config, self.model, self.dataset, fold, group)
+            self.position = Position()
+            if (stored := self.folder.load()) is not None:
+                tensors, self.position = stored
+                restore_state(self.stepper, tensors, self.position.teacher_updates)
+        except BaseException:
+            self.folder.release()
+            raise
+        self.ledger = Ledger(self.folder, self.position, self.device)
 
     @property
     def epochs(self) -> int:
@@ -126,6 +123,13 @@ class Trainer:
             InputError: The loss is no number any more, or a file cannot be written; the last
                 checkpoint is whole.
         """
+        try:
+            self._run_epochs()
+            return self._export()
+        finally:
+            self.folder.release()
+
+    def _run_epochs(self) -> None:
         several = self.group.size > 1
         board = TensorBoard(
             self.folder.path / "tensorboard",
@@ -144,22 +148,6 @@ class Trainer:
                         raise  # only the first process speaks, and it may have had enough
                     raise _too_large(error) from error
                 board.record(record)
-        return self._export()
-
-    def _build(self) -> System:
-        """The student, the same in every process; a checkpoint brings its own weights."""
-        config, train = self.config, self.config.train
-        torch.manual_seed(train.seed * 1000 + self.split.fold)
-        model = build_system(config.model, pretrained=not self.folder.has_checkpoint)
-        if train.from_scratch:
-            start_from_scratch(model)
-        segments = config.loss.segmentation > 0 and getattr(model, "dpt", None) is not None
-        if train.phase1_epochs and not segments and not Contrast.wanted(model, config.loss):
-            raise InputError(
-                "phase 1 has nothing to learn: no segmentation and no contrastive loss",
-                remedy="set train.phase1_epochs=0",
-            )
-        return model.to(self.device)
 
     def _run_epoch(self, stop: StopRequest) -> dict[str, Any]:
         position, train = self.position, self.config.train
@@ -177,42 +165,26 @@ class Trainer:
             ramp = linear_ramp(position.updates, round(self.config.loss.ramp_epochs * len(batches)))
             chosen = self.split.training[batches[position.step]]
             values = self.stepper.step(chosen, position.updates, ramp=ramp, classify=classify)
-            self._sums.add(values)
-            position.step += 1
-            position.updates += 1
+            self.ledger.add(values)
             self._report(len(batches), stop)
-            if time.monotonic() - self._saved_at > train.checkpoint_minutes * 60:
+            if self.ledger.due(train.checkpoint_minutes):
                 self.save()
         return self._finish_epoch(len(batches), classify)
 
     def _report(self, steps: int, stop: StopRequest) -> None:
         """Says where the training stands, and stops if anybody anywhere asked for it."""
-        now, position = time.monotonic(), self.position
-        wait = GPU_READ_SECONDS if self.device.type == "cuda" else 0.0
-        if self.group.leads and now - self._read_at >= wait:
-            means = {name: one / position.step for name, one in self._read_sums().items()}
-            losses = " ".join(f"{name[:3]} {value:.3f}" for name, value in means.items())
-            self._line = f"fold {self.split.fold} epoch {position.epoch + 1}/{self.epochs} {losses}"
-            self._read_at = now
+        position, line = self.position, ""
+        if self.group.leads:
+            line = self.ledger.line(
+                f"fold {self.split.fold} epoch {position.epoch + 1}/{self.epochs}"
+            )
         done = (position.epoch + position.step / steps) / self.epochs
         try:
-            self.progress(min(done, 1.0), self._line)
+            self.progress(min(done, 1.0), line)
         except Cancelled as cancelled:
             stop.ask(str(cancelled))
         if self.group.any(stop.asked):
             raise Cancelled(stop.reason or "asked to stop; the training is saved")
-
-    def _read_sums(self) -> dict[str, float]:
-        sums = self._sums.read()
-        wrong = next((name for name, one in sums.items() if not math.isfinite(one)), None)
-        if wrong is not None:
-            what = "gradient" if wrong == "gradient_norm" else "loss"
-            raise InputError(
-                f"the {what} became {sums[wrong]} in epoch {self.position.epoch + 1}",
-                file=self.folder.path,
-                remedy="lower train.lr_backbone and train.lr_heads, or raise loss.temperature",
-            )
-        return sums
 
     def _finish_epoch(self, steps: int, classify: bool) -> dict[str, Any]:
         position, every = self.position, self.config.train.validate_every
@@ -224,7 +196,7 @@ class Trainer:
             "phase": 2 if classify else 1,
             "updates": position.updates,
             "learning_rate": self.stepper.optimizer.param_groups[0]["lr"],
-            "losses": {name: one / steps for name, one in sorted(self._read_sums().items())},
+            "losses": dict(sorted(self.ledger.means(steps).items())),
         }
         last = position.epoch + 1 == self.epochs
         looks = classify and ((position.epoch + 1) % every == 0 or last)
@@ -232,21 +204,14 @@ class Trainer:
             with autocast(self.device, self.stepper.precision):
                 held_out = self.split.held_out.tolist()
                 record["held_out"] = evaluate(self.model, self.dataset, held_out)
-        now = time.monotonic()
-        record["seconds"] = round(position.seconds + now - self._started_at, 1)
-        self.folder.record(record)
-        position.epoch, position.step, position.sums = position.epoch + 1, 0, {}
-        self._sums = RunningSums({}, self.device)
-        if last or now - self._saved_at > self.config.train.checkpoint_minutes * 60:
+        line = self.ledger.close_epoch(record)
+        if last or self.ledger.due(self.config.train.checkpoint_minutes):
             self.save()
-        return record
+        return line
 
     def save(self) -> None:
         """Writes the checkpoint; the old one stays until the new one is whole."""
-        now = time.monotonic()
-        self.position.sums = self._read_sums()
-        self.position.seconds += now - self._started_at
-        self._started_at = self._saved_at = now
+        self.ledger.close_sitting()
         if self.stepper.contrast is not None:
             self.position.teacher_updates = self.stepper.contrast.teacher.updates
         if self.group.leads:
@@ -262,6 +227,7 @@ class Trainer:
             "precision": self.stepper.precision,
             "patients": self.split.trained_names,
             "held_out_patients": self.split.held_out_names,
+            "crops": self.split.crops_by_name,
             "last_epoch": last[0],
         }
         if not self.group.leads:

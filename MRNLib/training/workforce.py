@@ -22,8 +22,8 @@ from MRNLib.errors import InputError, MrnError
 from MRNLib.progress import Progress, silent
 from MRNLib.training.fold_worker import ANSWER, Setup, Task, as_line
 from MRNLib.training.interruption import terminated_like_interrupted
+from MRNLib.training.lock import LOCK, locked
 
-LOCK = ".lock"
 _POLL_SECONDS = 0.5
 
 
@@ -57,7 +57,7 @@ class Workforce:
     _lock: int | None = None
 
     def __enter__(self) -> Workforce:
-        self._lock = _locked(self.folder / LOCK)
+        self._lock = locked(self.folder / LOCK, "another train_folds.py")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -199,30 +199,3 @@ def _died(member: _Member) -> MrnError:
         "What to do: give the same command again; it goes on from the last checkpoint. With "
         "--jobs 1 less memory is needed."
     )
-
-
-def _locked(path: Path) -> int | None:
-    """Locks a file for this process and the workers that inherit it; None where there are no locks.
-
-    Raises:
-        InputError: Another command, or a worker of one that was killed, still has it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":
-        return None
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise InputError(
-            "another train_folds.py is at work in this folder, or still saves what it stopped",
-            file=path.parent,
-            remedy="wait for it, or use another --out folder",
-        ) from error
-    except OSError:  # a file system without locks
-        os.close(descriptor)
-        return None
-    return descriptor

@@ -70,7 +70,9 @@ class ReferenceStep:
                 segmentation.append(segmentation_loss(logits[name], labels))
         joined = torch.stack(tokens)
         with torch.no_grad():
-            views = [self._sample(self.patients[index]) for index in chosen]
+            views = batch
+            if self.config.teacher.own_view:
+                views = [self._sample(self.patients[index]) for index in chosen]
             taught = torch.stack([_encode(self.teacher, rois)[0] for rois in views])
             current = Keys(self.teacher.project(taught).float(), diagnoses, numbers)
         keys = current.joined(self.bank.keys())
@@ -159,7 +161,7 @@ def _augmented(
         image = mean + (image - mean) * (1 + draw(-1, 1) * settings.contrast_shift)
     if settings.histogram_shift and draw(0, 1) < settings.probability:
         knots = torch.linspace(0, 1, 10)
-        moves = (torch.rand(10, generator=generator) - 0.5) * settings.histogram_shift / 9
+        moves = (torch.rand(10, generator=generator) * 2 - 1) * settings.histogram_shift / 9
         moves[0] = moves[-1] = 0
         place = image.clamp(0, 1) * 9
         lower = place.floor().clamp(0, 8).long()

@@ -1,11 +1,11 @@
 """How fast MRN trains, how much memory it takes, and how much of the machine it uses.
 
-    OMP_NUM_THREADS=1 python Testing/benchmarks/train_step.py \\
-        --config Training/configs/phantom-tiny.yaml
+    python Testing/benchmarks/train_step.py --config Training/configs/phantom-tiny.yaml
     python Testing/benchmarks/train_step.py --device cuda --precision bf16 [--compile] [--json out]
 
 Measures the trainer's step with all losses beside the plain one of reference_step.py, each in a
-process of its own, on synthetic crops of the usual sizes. "Peak" is what a large matrix product
+process of its own, on synthetic crops of the usual sizes; on a CPU with one and with two threads,
+unless --threads names a number. "Peak" is what a large matrix product
 reaches on the same device and in the same precision, measured in the same run; on a CPU both go by
 processor time, which other programs do not take away.
 """
@@ -45,6 +45,7 @@ TIGHT = {"NM": (38, 17, 6), "QSM1": (92, 82, 15), "QSM2": (43, 24, 7), "QSM3": (
 VOXEL_MM = 2 / 3
 EPOCH_PATIENTS, EPOCHS = 240, 600
 PATHS = ("trainer", "reference")
+CPU_THREADS = (1, 2)
 
 
 def patient(number: int) -> PatientCrops:
@@ -110,6 +111,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     flops = _flops(step, model)
     return {
         "path": options.only,
+        "threads": options.threads,
         "precision": precision,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         **_timed(step, options.steps, batch, device),
@@ -178,7 +180,9 @@ def _matmul_peak(device: torch.device, precision: str) -> float:
 
 def table(results: list[dict[str, Any]]) -> str:
     """What was found, one line a figure."""
-    lines = [f"{'':34}" + "".join(f"{one['path']:>14}" for one in results)]
+    threads = results[0]["threads"]
+    title = f"{threads} thread{'s' if threads > 1 else ''} of the processor"
+    lines = [title.ljust(34) + "".join(f"{one['path']:>14}" for one in results)]
     for name, unit in (
         ("patients_per_second", ""),
         ("seconds_per_epoch", f"of {EPOCH_PATIENTS} patients"),
@@ -216,24 +220,38 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="patients in a batch, instead of the config's")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--warm-up", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="of the processor")
+    parser.add_argument("--threads", type=int, help="of the processor; default: 1 and, on it, 2")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--checkpoint-activations", action="store_true")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--only", choices=PATHS, help="measure one path in this process")
     options = parser.parse_args()
     if options.only:
+        options.threads = options.threads or CPU_THREADS[0]
         print(json.dumps(measure(options)))
         return
     results = []
-    for path in PATHS:
-        command = [sys.executable, *sys.argv, f"--only={path}"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-    print(table(results))
+    for threads in numbers_of_threads(options):
+        pair = [measured_apart(path, threads) for path in PATHS]
+        print(table(pair), flush=True)
+        results += pair
     if options.json:
         text = json.dumps({"command": sys.argv, "results": results}, indent=2)
         options.json.write_text(text + "\n", encoding="utf-8")
+
+
+def numbers_of_threads(options: argparse.Namespace) -> tuple[int, ...]:
+    """With how many threads to measure, one after another."""
+    if options.threads:
+        return (options.threads,)
+    return CPU_THREADS if options.device == "cpu" else CPU_THREADS[:1]
+
+
+def measured_apart(path: str, threads: int) -> dict[str, Any]:
+    """One path's figures, from a process of its own with this command's options."""
+    command = [sys.executable, *sys.argv, f"--only={path}", f"--threads={threads}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,14 @@ def make_patient(number: int, diagnosis: int, effect: float = 1.0) -> PatientCro
         box = Box((3, 2, 1), (width - 3, height - 2, slices - 1))
         rois[definition.name] = RoiCrop(image.astype(np.float16), labels, box)
     return PatientCrops(f"case_{number:03d}", diagnosis, rois, number, phantom=True)
+
+
+def cut_again(patient: PatientCrops) -> PatientCrops:
+    """The same patient by name, with one box a row smaller."""
+    roi = patient.rois["QSM1"]
+    (column, row, first), upper = roi.box.lower, roi.box.upper
+    smaller = dataclasses.replace(roi, box=Box((column, row + 1, first), upper))
+    return dataclasses.replace(patient, rois={**patient.rois, "QSM1": smaller})
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ INTENSITY = [
     IntensityShift(0.3, 1.0),
     ContrastShift(0.3, 1.0),
     GaussianNoise(0.3, 1.0),
-    HistogramShift(0.8, 1.0),
+    HistogramShift(0.4, 1.0),
 ]
 HEIGHT, WIDTH = 40, 60
 BOXES = torch.tensor([[[0, 2], [0, HEIGHT], [0, WIDTH]]] * 2)
@@ -134,10 +134,24 @@ def test_noise_has_the_drawn_strength_and_stays_in_the_box():
 
 def test_histogram_shift_is_monotone_and_keeps_the_ends():
     values = torch.linspace(-0.5, 1.5, 401).reshape(1, 1, 1, 1, 401)
-    transform = HistogramShift(0.9, 1.0)
+    transform = HistogramShift(0.49, 1.0)
     box = torch.tensor([[[0, 1], [0, 1], [0, 401]]])
     flat = transform(values, box, uniform(transform, 4, 1)).flatten()
     assert (flat.diff() >= -1e-6).all()
     outside = (values.flatten() <= 0) | (values.flatten() >= 1)
     assert torch.allclose(flat[outside], values.flatten()[outside], atol=1e-6)
     assert not torch.allclose(flat, values.flatten(), atol=1e-3)
+
+
+def test_the_curve_rises_and_its_points_move_as_far_as_said():
+    amount, points = 0.49, HistogramShift.points
+    values = torch.linspace(0, 1, points)  # the curve's own points
+    towards = torch.arange(points) % 2  # each as far as can be towards one of its neighbours
+    box = torch.tensor([[[0, 1], [0, 1], [0, points]]])
+    for draws in (towards, 1 - towards):
+        chance = torch.cat([torch.zeros(1), draws])[None]
+        found = HistogramShift(amount, 1.0)(values.reshape(1, 1, 1, 1, -1), box, chance).flatten()
+        assert (found.diff() > 0).all()
+        moves = (found - values).abs() * (points - 1)
+        assert moves[1:-1] == pytest.approx([amount] * (points - 2), abs=1e-5)
+        assert moves[[0, -1]] == pytest.approx([0, 0], abs=1e-6)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_patient, tiny_settings
+from conftest import cut_again, make_patient, tiny_settings
 from fold_helpers import split
 from safetensors.torch import save_file
 
@@ -55,6 +55,7 @@ def folds(cohort, tmp_path_factory):
             "settings": config.as_json(),
             "patients": sorted(one.trained),
             "held_out_patients": sorted(one.held_out),
+            "crops": {patient.identifier: patient.fingerprint for patient in cohort},
         }
         weights.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
         found.append(read_fold(weights))
@@ -157,6 +158,10 @@ MISTAKES = {
         lambda s: {"validation": [dataclasses.replace(make_patient(30, 1), margin_mm=7.5)]},
         "boxes of case_030 have margins of 7.5 mm and 1 slices",
     ),
+    "crops cut again": (
+        lambda s: {"patients": [cut_again(s.patients[0]), *s.patients[1:]]},
+        "crops of 1 patients are not those of this fold, e.g. case_000",
+    ),
     "validation trained on": (
         lambda s: {"validation": s.patients[:4]},
         "4 patients are among those that fold",
@@ -189,8 +194,10 @@ def test_a_refused_export_leaves_the_old_bundle(sources, bundle, tmp_path):
     there = Path(shutil.copytree(bundle.folder, tmp_path / "bundle"))
     before = {path: path.read_bytes() for path in there.rglob("*") if path.is_file()}
     alike = [dataclasses.replace(one, diagnosis=1) for one in sources.patients]
+    unnoted = [dataclasses.replace(one, crops={}) for one in sources.folds]
+    changed = dataclasses.replace(sources, patients=alike, folds=unnoted)
     with pytest.raises(InputError, match="no sample to calibrate on"):
-        make_bundle(dataclasses.replace(sources, patients=alike), NAMING, there, draws=20)
+        make_bundle(changed, NAMING, there, draws=20)
     assert {path: path.read_bytes() for path in there.rglob("*") if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     (tmp_path / "thesis").mkdir()

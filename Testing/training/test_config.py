@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from MRNLib.errors import InputError
-from MRNLib.training.config import TrainingConfig, load_config, parse_config
+from MRNLib.training.config import WAYS, TrainingConfig, load_config, parse_config
 
 CONFIGS = Path(__file__).parents[2] / "Training" / "configs"
 
@@ -30,6 +32,27 @@ def test_paper_yaml_is_the_paper():
     assert (model.ffa_blocks, model.sfa_blocks, model.dpt) == (3, 2, "local")
     assert (model.dpt_channels, model.dpt_features) == ((96, 192, 384, 768), 256)
     assert model.preprocess.roi_size == 224
+
+
+def keys_of(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """Names of all settings, as ``train.seed``."""
+    return [
+        name
+        for key, one in values.items()
+        for name in (keys_of(one, f"{prefix}{key}.") if isinstance(one, dict) else [prefix + key])
+    ]
+
+
+def test_paper_yaml_spells_out_every_setting_and_where_it_is_from():
+    text = (CONFIGS / "paper.yaml").read_text(encoding="utf-8")
+    written = yaml.safe_load(text)
+    assert sorted(keys_of(written)) == sorted(keys_of(TrainingConfig().as_json()))
+    # data and augment say it for the whole group; the last ones are no matter of the paper.
+    told_together = ("kind", "trained_on", *written["data"], *written["augment"], *WAYS)
+    for line in text.splitlines():
+        key, _, value = line.partition("#")[0].strip().partition(":")
+        if value and key not in told_together:
+            assert line.count(" # ") == 1, f"{key}: which section, or open?"
 
 
 def test_every_shipped_config_reads():
@@ -63,13 +86,14 @@ def test_unknown_key_names_the_nearest(data, name, near):
     [
         {"train": {"batch_size": 1}},
         {"train": {"batch_size": "4"}},
+        {"augment": {"histogram_shift": 0.5}},
         {"train": {"phase1_epochs": 1.5}},
         {"loss": {"contrastive_form": "nce"}},
         {"model": {"backbone": {"patch_size": 8}}},
     ],
 )
 def test_bad_values_name_the_setting(data):
-    with pytest.raises(InputError, match=r"setting (train|loss|model)"):
+    with pytest.raises(InputError, match=r"setting (train|augment|loss|model)"):
         parse_config(data)
 
 

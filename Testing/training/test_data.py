@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_patient
+from conftest import cut_again, make_patient
+from fold_helpers import write_patients
 
 from MRNLib.anatomy import ROIS, roi
 from MRNLib.casefiles import Case
 from MRNLib.errors import InputError
+from MRNLib.experiments.cohorts import open_data
 from MRNLib.rois import Box, boxes_from_masks, crop
 from MRNLib.splits import folds
+from MRNLib.training.content import fingerprint, members
 from MRNLib.training.crops import (
     SPARE_SLICES,
     SPARE_VOXELS,
@@ -86,6 +89,28 @@ def test_crops_survive_the_disk(tmp_path):
         assert np.array_equal(again.rois[name].labels, one.labels)
         assert again.rois[name].box == one.box
     assert [path.name for path in tmp_path.iterdir()] == ["case_003.npz"]
+
+
+def test_a_fingerprint_is_of_what_the_crops_hold(tmp_path):
+    patient = make_patient(3, 1)
+    assert make_patient(3, 1).fingerprint == patient.fingerprint
+    assert load_crops(save_crops(patient, tmp_path)).fingerprint == patient.fingerprint
+    others = [
+        cut_again(patient),
+        dataclasses.replace(patient, diagnosis=0),
+        dataclasses.replace(make_patient(4, 1), identifier=patient.identifier, seed=patient.seed),
+    ]
+    found = {one.fingerprint for one in (patient, *others)}
+    assert len(found) == 4
+    assert patient.fingerprint == fingerprint([("case_003.npz", members(patient.arrays()))])[:16]
+
+
+def test_an_experiment_goes_by_the_same_rule(tmp_path):
+    write_patients(tmp_path / "train", range(4))
+    write_patients(tmp_path / "evaluation", range(10, 20))
+    patients = load_folder(tmp_path / "train")
+    found = fingerprint((one.file_name, members(one.arrays())) for one in patients)
+    assert found == open_data(tmp_path).train.fingerprint
 
 
 def test_midbrain_is_a_square_of_both_modalities(tmp_path):

@@ -181,4 +181,5 @@ def test_metrics_without_a_checkpoint_are_of_nothing(tmp_path):
     assert [one["epoch"] for one in folder.records()] == [1]
     assert folder.load() is None
     assert folder.records() == []
+    folder.release()
     assert [path.name for path in tmp_path.iterdir()] == [METRICS]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import cut_again
 from fold_helpers import quick_settings, write_patients
 from safetensors.torch import load_file
 from test_scripts import TRAINING, script
@@ -165,12 +166,19 @@ def test_predictions_are_kept_while_the_weights_are(fold, monkeypatch):
     trained, patients = fold
     kept = read_predictions(trained)
     assert kept.margins.keys() == trained.held_out
+    assert kept.crops == {name: trained.crops[name] for name in trained.held_out}
     by_hand = predict(trained, [one for one in patients if one.identifier in trained.held_out])
     assert kept.votes(sorted(trained.held_out), 2) == pytest.approx(by_hand)
     more = keep_predictions(trained, patients)
     assert len(more.margins) == 8
     monkeypatch.setattr("MRNLib.training.predictions.predict", None)  # nothing is left to predict
     assert keep_predictions(trained, patients) == more
+    monkeypatch.undo()
+    again = [cut_again(patients[0]), *patients[1:]]
+    name = patients[0].identifier
+    found = keep_predictions(trained, again).margins
+    assert found[name] != more.margins[name]
+    assert {**found, name: more.margins[name]} == more.margins
     state = load_file(trained.weights)
     torch.save({}, trained.weights)
     assert not read_predictions(trained).margins
@@ -189,6 +197,9 @@ def test_a_finished_fold_is_found_and_another_is_not_overwritten(cohort, fold, m
     merged = load_patients(Setup((str(cohort / "train"), str(cohort / "validation")), None))
     with pytest.raises(InputError, match="finished fold of other patients or settings"):
         train(task(cohort, "out"), merged, "cpu")
+    again = [cut_again(one) for one in patients.data]
+    with pytest.raises(InputError, match="crops of 8 patients are not those of this fold"):
+        train(task(cohort, "out"), dataclasses.replace(patients, data=again), "cpu")
 
 
 def test_a_killed_worker_is_told_and_the_training_goes_on(cohort):

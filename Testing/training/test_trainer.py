@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_patient, tiny_settings
+from conftest import cut_again, make_patient, tiny_settings
 from safetensors.torch import load_file
 
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.models.build import build_system
+from MRNLib.training.checkpoint import read_checkpoint, write_checkpoint
 from MRNLib.training.config import TrainingConfig, parse_config
 from MRNLib.training.evaluation import area_under_curve, evaluate, probabilities
 from MRNLib.training.export import export_fold, load_exported
 from MRNLib.training.folder import CHECKPOINT, METRICS
+from MRNLib.training.lock import LOCK
 from MRNLib.training.state import state_tensors
 from MRNLib.training.trainer import Trainer
 
@@ -181,6 +183,38 @@ def test_other_settings_are_not_mixed_into_a_training(finished, patients):
         make(changed(train={"seed": 2}), patients, finished.folder.path)
     with pytest.raises(InputError, match="different patients"):
         make(finished.config, [*patients, make_patient(20, 1)], finished.folder.path)
+    with pytest.raises(InputError, match=r"different crops \(case_000: '[0-9a-f]{16}' there, '"):
+        make(finished.config, [cut_again(patients[0]), *patients[1:]], finished.folder.path)
+
+
+def test_a_checkpoint_of_before_crops_were_noted_goes_on(patients, config, tmp_path):
+    with pytest.raises(Cancelled):
+        make(config, patients, tmp_path, stop_after(2)).run()
+    tensors, state = read_checkpoint(tmp_path / CHECKPOINT)
+    del state["crops"]
+    write_checkpoint(tmp_path / CHECKPOINT, tensors, state)
+    assert make(config, patients, tmp_path).position.updates == 2
+
+
+def test_digital_patients_are_not_trained_on_as_human_ones(patients, tmp_path):
+    with pytest.raises(InputError, match="8 of 8 patients are digital ones"):
+        make(parse_config({**tiny_settings(), "trained_on": "human"}), patients, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_process_trains_in_a_folder(patients, config, tmp_path):
+    first = make(config, patients, tmp_path, stop_after(2))
+    with pytest.raises(InputError, match="another training is at work in this folder"):
+        make(config, patients, tmp_path)
+    with pytest.raises(Cancelled):
+        first.run()
+    # Of a folder that refuses a training nothing stays locked.
+    with pytest.raises(InputError, match="different settings"):
+        make(changed(train={"seed": 2}), patients, tmp_path)
+    second = make(config, patients, tmp_path)
+    second.run()
+    assert not (tmp_path / LOCK).exists()
+    assert first.folder.path == second.folder.path
 
 
 def test_damaged_checkpoint_is_named(patients, config, tmp_path):
