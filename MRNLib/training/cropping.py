@@ -6,20 +6,17 @@ and its margin, so that changed volumes are cut again and another margin is refu
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import multiprocessing
 import os
-import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from MRNLib.casefiles import holds_patients, read_cohort
+from MRNLib.casefiles import read_cohort
 from MRNLib.errors import InputError
-from MRNLib.progress import Progress, silent
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
 from MRNLib.training.crops import PatientCrops
 from MRNLib.training.data import (
@@ -40,12 +37,7 @@ from MRNLib.training.sources import (
 from MRNLib.workers import ignore_interrupts, starting_workers
 from MRNLib.writing import require_folder
 
-# Below an output folder: the crops of cohorts that a command was given.
-CROPS = "crops"
 CORES = os.cpu_count() or 1
-# How many patients are named before the rest is counted.
-NAMED = 3
-_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -199,69 +191,3 @@ def _cut_together(work: Callable[[Job], str], jobs: Sequence[Job], workers: int)
             # What is under way ends within seconds; the rest is for the next call.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def is_cohort(folder: Path) -> bool:
-    """Whether a folder holds patients' volumes, and no crops of them."""
-    return holds_patients(folder) and not crop_files(folder)
-
-
-def crops_of(
-    data: Path,
-    into: Path,
-    *,
-    limit: int | None = None,
-    workers: int = CORES,
-    cuts: bool = True,
-    progress: Progress = silent,
-    say: Callable[[str], None] = lambda line: None,
-) -> Path:
-    """The folder of crops of ``data``: itself, or of a cohort ``into``, where they are cut first.
-
-    Args:
-        data: Crops, or a cohort in the challenge's layout with its labels.
-        into: Where a cohort's crops are or go.
-        limit: Cut the first so many patients only.
-        workers: Processes that cut.
-        cuts: Whether this process does: of several that work together one does, and the others
-            wait for it.
-        progress: Of the cutting.
-        say: Told what is done, where there is something to do.
-
-    Raises:
-        InputError: The cohort cannot be used, or ``into`` holds crops of other patients or of
-            another margin.
-    """
-    if not is_cohort(data):
-        return data
-    margins = Margins()
-    everyone = cohort_jobs(data, margins)
-    _refuse_others(everyone, data, into)
-    jobs = everyone[:limit]
-    todo = remaining(jobs, into, margins)
-    if not cuts:
-        while remaining(jobs, into, margins).jobs:
-            time.sleep(_POLL_SECONDS)
-    elif todo.jobs:
-        there = len(jobs) - len(todo.jobs)
-        changed = f", {len(todo.changed)} changed since" if todo.changed else ""
-        say(f"{data}: {len(jobs)} patients, {there} already cut{changed}; crops in {into}")
-        with contextlib.closing(cut_crops(todo.jobs, into, workers)) as names:
-            for number, name in enumerate(names, start=1):
-                progress(number / len(todo.jobs), f"crops {number}/{len(todo.jobs)} {name}")
-    return into
-
-
-def _refuse_others(jobs: Sequence[Job], data: Path, into: Path) -> None:
-    """Refuses crops of patients that the cohort does not have: they would be learned from."""
-    known = {job.path(into).name for job in jobs}
-    others = [path.stem for path in crop_files(into) if path.name not in known]
-    if others:
-        named = ", ".join(others[:NAMED])
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        raise InputError(
-            f"holds crops of patients that {data} does not have: {named}{more}",
-            file=into,
-            expected="crops of this cohort only",
-            remedy="delete their .npz files, or name another --out folder",
-        )
