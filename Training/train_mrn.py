@@ -3,7 +3,8 @@
 
 One of five folds on a cohort in the challenge's layout, into runs/paper:
 
-    python Training/train_mrn.py --config Training/configs/paper.yaml --data COHORT --fold 0
+    python Training/train_mrn.py --config Training/configs/paper.yaml \\
+        --data COHORT --fold 0
 
 A cohort (volumes, masks, labels.csv) is cut first, once, into crops in OUT/crops/data. From crops
 that were cut before, one of three folds:

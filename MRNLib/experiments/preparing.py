@@ -44,10 +44,12 @@ def prepared_data(folder: Path, out: Path, cut: Callable[[Path, Path], object]) 
 
 def _lacking(folder: Path, parts: list[str]) -> InputError:
     """What to say when ``folder`` is not what was asked for."""
-    one = "one cohort, which does not say whom to train on and whom to evaluate on"
+    one = is_cohort(folder)
     return InputError(
-        f"this is {one}" if is_cohort(folder) else f"no crops found in {' and '.join(parts)}",
-        file=folder,
+        "this is one cohort, which does not say whom to train on and whom to evaluate on"
+        if one
+        else "no crops found, nor volumes",
+        file=folder if one else folder / parts[0],
         expected=f"a folder with {TRAIN} and {EVALUATION} in it, each {EITHER}",
         remedy=f"put the patients to train on into {TRAIN}, others into {EVALUATION}, each with "
         "its labels.csv, and name the folder that holds both",

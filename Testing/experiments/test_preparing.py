@@ -89,5 +89,5 @@ def test_one_cohort_does_not_say_whom_to_train_on(tmp_path):
 def test_a_group_that_is_not_there(tmp_path):
     folder = write_patients(tmp_path / "data")
     (folder / EVALUATION).rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="no crops found in evaluation"):
+    with pytest.raises(InputError, match="data/evaluation: no crops found, nor volumes"):
         prepared_data(folder, tmp_path / "out", refuse)
