@@ -140,6 +140,16 @@ def read_cohort(folder: str | Path, labels_csv: str | Path | None = None) -> lis
     return [replace(case, diagnosis=diagnoses.get(case.identifier)) for case in cases]
 
 
+def holds_patients(folder: str | Path) -> bool:
+    """Whether ``folder`` is a cohort: it has a patient's folder in it, whole or not."""
+    folder = Path(folder)
+    return folder.is_dir() and any(_is_patient(item) for item in folder.iterdir())
+
+
+def _is_patient(folder: Path) -> bool:
+    return any((folder / f"{name}{end}").is_file() for name in FILES for end in FORMATS)
+
+
 def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
     """Every patient's folder in ``folder``, sorted by identifier: a case, or why it is none.
 
@@ -154,7 +164,7 @@ def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
         raise InputError("there is no such folder", file=folder, remedy="check the path")
     found: list[Case | UnusableCase] = []
     for item in sorted(folder.iterdir()):
-        if not any((item / f"{name}{end}").is_file() for name in FILES for end in FORMATS):
+        if not _is_patient(item):
             continue
         try:
             found.append(find_case(item))

@@ -18,7 +18,9 @@ the crops that they were trained on:
         --segmenter-nm runs/segmenters/segmenter_nm --out runs/bundles/mrn
 
 The temperature comes from --validation patients, whom no fold may have been trained on; without
-them each patient of the folds is predicted by the fold that held it out.
+them each patient of the folds is predicted by the fold that held it out. In the place of crops a
+cohort in the challenge's layout (volumes, masks, labels.csv) is taken too: it is cut first, once,
+into OUT-crops/data (data2 ... for more) and OUT-crops/validation, beside the bundle.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from typing import Annotated
 import typer
 
 from MRNLib.cli.run import run_script, script_app
-from MRNLib.cli.training import Device, Draws
+from MRNLib.cli.training import Device, Draws, ready_crops
 from MRNLib.errors import InputError
 
 
@@ -51,11 +53,13 @@ def export(
         list[Path] | None,
         typer.Option(
             metavar="CROPS",
-            help="Crops the folds were made of, can be repeated; with --trained if they moved.",
+            help="Crops, or the cohort, the folds were made of, can be repeated; with --trained if "
+            "they moved.",
         ),
     ] = None,
     validation: Annotated[
-        Path | None, typer.Option(help="Crops of patients that no fold was trained on.")
+        Path | None,
+        typer.Option(help="Crops, or a cohort, of patients that no fold was trained on."),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the bundle.")] = "phantom-tiny",
     bundle_version: Annotated[str, typer.Option(help="Version of the bundle.")] = "1.0.0",
@@ -68,6 +72,7 @@ def export(
     from MRNLib.bundle_sources import Sources
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.training.calibration import HOPELESS_TEMPERATURE
+    from MRNLib.training.cohortcrops import CROPS
     from MRNLib.training.data import load_folder
     from MRNLib.training.folds import combined, read_fold, read_folds
     from MRNLib.training.protocol import Protocol, read_protocol
@@ -82,8 +87,14 @@ def export(
             raise InputError("--folds needs the crops they were trained on: --data CROPS")
         protocol = Protocol(tuple(map(str, data)), None, 0)
         found = [read_fold(path) for path in folds or ()]
-    crops = [load_folder(Path(folder)) for folder in data or protocol.data]
+    beside = out.with_name(f"{out.name}-{CROPS}")  # the bundle's folder is replaced as a whole
+    crops = []
+    for number, folder in enumerate(data or protocol.data, start=1):
+        into = beside / f"data{number if number > 1 else ''}"
+        crops.append(load_folder(ready_crops(Path(folder), into)))
     unseen = validation or (Path(protocol.validation) if protocol.validation else None)
+    if unseen is not None:
+        unseen = ready_crops(unseen, beside / "validation")
     sources = Sources(
         found,
         combined(*crops),

@@ -6,19 +6,18 @@ Digital patients of seeds 0 to 1199, or a cohort in the challenge's layout:
     python Training/prepare_crops.py --phantoms 0:1200 --out CROPS
     python Training/prepare_crops.py --data COHORT --out CROPS
 
-Patients already in CROPS are skipped, so a stopped run goes on where it was.
+Patients already in CROPS are skipped, so a stopped run goes on where it was; a cohort's patient
+whose volumes, masks or diagnosis have changed since is cut again. CROPS holds crops of one margin:
+another --margin-mm or --margin-slices needs a folder of its own. The training scripts also take
+COHORT itself and cut it, with the default margins, below their --out folder.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import multiprocessing
 import os
 import re
 import sys
-from collections.abc import Callable, Generator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +25,8 @@ import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_app
 from MRNLib.errors import InputError
-from MRNLib.training.data import save_crops
-from MRNLib.training.sources import case_crops, phantom_crops, phantom_name
-from MRNLib.workers import ignore_interrupts, starting_workers
+from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
 
-Job = tuple[str, Callable[[], object]]
 CORES = os.cpu_count() or 1
 
 
@@ -51,70 +47,49 @@ def prepare(
     predicted: Annotated[
         Path | None, typer.Option(help="Predicted masks, for a second set of boxes.")
     ] = None,
+    margin_mm: Annotated[
+        float, typer.Option(help="In-plane margin of the boxes around the nuclei, in mm.")
+    ] = MARGIN_MM,
+    margin_slices: Annotated[
+        int, typer.Option(help="Margin of the boxes at each end of their slices, in slices.")
+    ] = MARGIN_SLICES,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes; 0 or 1: no other than this one.")
     ] = CORES,
 ) -> None:
     """Cuts the crops that are not there yet."""
+    from MRNLib.training.cropping import (
+        Margins,
+        cohort_jobs,
+        cut_crops,
+        phantom_jobs,
+        remaining,
+    )
+
+    margins = Margins(margin_mm, margin_slices)
     if phantoms is not None and data is None:
-        jobs = _phantoms(phantoms)
+        jobs = phantom_jobs(_seeds(phantoms), margins)
     elif data is not None and phantoms is None:
-        jobs = _cohort(data, labels, predicted)
+        jobs = cohort_jobs(data, margins, labels=labels, predicted=predicted)
     else:
         raise InputError("name either --phantoms or --data")
-    out.mkdir(parents=True, exist_ok=True)
-    todo = [job for job in jobs if not (out / f"{job[0]}.npz").is_file()]
-    print(f"{len(jobs)} patients, {len(jobs) - len(todo)} already there", flush=True)
-    with contextlib.closing(_run(todo, out, workers)) as names:
+    todo = remaining(jobs, out, margins)
+    changed = f", {len(todo.changed)} changed since" if todo.changed else ""
+    total = len(todo.jobs)
+    print(f"{len(jobs)} patients, {len(jobs) - total} already there{changed}", flush=True)
+    with contextlib.closing(cut_crops(todo.jobs, out, workers)) as names:
         for number, name in enumerate(names, start=1):
-            if number % 20 == 0 or number == len(todo):
-                print(f"{number}/{len(todo)} {name}", flush=True)
+            if number % 20 == 0 or number == total:
+                print(f"{number}/{total} {name}", flush=True)
 
 
-def _phantoms(seeds: str) -> list[Job]:
+def _seeds(seeds: str) -> range:
     found = re.fullmatch(r"(\d+):(\d+)", seeds)
     if found is None or int(found[2]) == 0:
         raise InputError(
             f"--phantoms '{seeds}' is no range of seeds", expected="FIRST:COUNT, as in 0:1200"
         )
-    first, count = int(found[1]), int(found[2])
-    return [
-        (phantom_name(seed), functools.partial(phantom_crops, seed))
-        for seed in range(first, first + count)
-    ]
-
-
-def _cohort(cohort: Path, labels: Path | None, predicted: Path | None) -> list[Job]:
-    from MRNLib.casefiles import read_cohort
-
-    return [
-        (case.identifier, functools.partial(case_crops, case, predicted))
-        for case in read_cohort(cohort, labels)
-    ]
-
-
-def _write(job: Job, folder: Path) -> str:
-    name, make = job
-    save_crops(make(), folder)  # type: ignore[arg-type]
-    return name
-
-
-def _run(jobs: list[Job], folder: Path, workers: int) -> Generator[str]:
-    work = functools.partial(_write, folder=folder)
-    if workers <= 1 or len(jobs) < 2:
-        yield from map(work, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, ignore_interrupts) as pool:
-        with starting_workers():  # the pool starts a worker as it is given work
-            futures = [pool.submit(work, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            # What is under way ends within seconds; the rest is for the next call.
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    return range(int(found[1]), int(found[1]) + int(found[2]))
 
 
 app = script_app(prepare, __doc__)

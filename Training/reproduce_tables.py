@@ -6,10 +6,11 @@ All of them, on digital patients:
     python Training/reproduce_tables.py --tables all --data DIR --scale tiny \\
         --out OUT --workers 2
 
-DIR/train and DIR/evaluation hold crops of prepare_crops.py. OUT gets tables.md, a CSV file for each
-table and pictures; OUT/cells holds what each training predicted, OUT/trainings its weights. A
-stopped or killed command goes on where it was when it is given again. On a cluster OUT and DIR
-must have the same path everywhere, and MRN be installed there.
+DIR/train and DIR/evaluation hold crops of prepare_crops.py, or are cohorts in the challenge's
+layout (volumes, masks, labels.csv), which are cut first, once, into OUT/crops. OUT gets
+tables.md, a CSV file for each table and pictures; OUT/cells holds what each training predicted,
+OUT/trainings its weights. A stopped or killed command goes on where it was when it is given again.
+On a cluster OUT and DIR must have the same path everywhere, and MRN be installed there.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_app
-from MRNLib.cli.training import Threads
+from MRNLib.cli.training import Threads, ready_crops
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 # Exit code when some cells failed but the tables of the others were written.
@@ -33,7 +35,8 @@ SOME_FAILED = 1
 def reproduce(
     context: typer.Context,
     data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Holds train and evaluation, crops of each.")
+        Path,
+        typer.Option(metavar="DIR", help="Holds train and evaluation, each a cohort or its crops."),
     ],
     scale: Annotated[
         Literal["smoke", "tiny", "paper"], typer.Option(help="How large everything is.")
@@ -77,6 +80,7 @@ def reproduce(
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.experiments.board import Board
     from MRNLib.experiments.experiment import make_plan, run_plan, write_pages
+    from MRNLib.experiments.preparing import prepared_data
 
     plan = make_plan(
         tables,
@@ -87,6 +91,7 @@ def reproduce(
         device=device,
         threads=threads,
         extra=settings or (),
+        prepared=lambda folder: prepared_data(folder, out, partial(ready_crops, workers=workers)),
     )
     about = "" if notes is None else notes.read_text(encoding="utf-8")
     failed: dict[str, str] = {}

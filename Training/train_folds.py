@@ -12,6 +12,9 @@ The same settings, with train and validation merged:
     python Training/train_folds.py --config OUT/settings.yaml \\
         --data TRAIN --validation VALIDATION --merge --out FINAL
 
+TRAIN and VALIDATION are crops of prepare_crops.py, or cohorts in the challenge's layout (volumes,
+masks, labels.csv), which are cut first, once, into OUT/crops/data and OUT/crops/validation.
+
 Training/export_bundle.py then makes a bundle of FINAL. OUT holds the folds, settings.yaml, the
 report (report.md, report.json) and with --try the table of the trials (search/search.md). Ctrl-C
 and SIGTERM save all trainings; the same command goes on exactly where they stopped.
@@ -26,16 +29,26 @@ from typing import Annotated
 import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_app
-from MRNLib.cli.training import Config, Device, Draws, Settings, Threads
+from MRNLib.cli.training import (
+    Config,
+    Data,
+    Device,
+    Draws,
+    Settings,
+    Threads,
+    ready_crops,
+    say,
+)
 from MRNLib.errors import InputError
 
 
 def train(
     config: Config,
-    data: Annotated[Path, typer.Option(help="Crops to train on.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the folds and the report.")],
     validation: Annotated[
-        Path | None, typer.Option(help="Crops to judge on, or with --merge to add.")
+        Path | None,
+        typer.Option(help="Patients as for --data, to judge on, or with --merge to add."),
     ] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Train on data and validation.")] = False,
     folds: Annotated[int, typer.Option(min=2, help="How many folds to train.")] = 5,
@@ -62,10 +75,16 @@ def train(
     # Only now, since it takes seconds: mistakes in these settings have been told.
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.markdown import figure_text
+    from MRNLib.training.cohortcrops import CROPS
+    from MRNLib.training.distributed import own_device
     from MRNLib.training.protocol import FoldTraining, Protocol
     from MRNLib.writing import require_folder
 
     require_folder(out)
+    own_device(device)
+    data = ready_crops(data, out / CROPS / "data")
+    if validation is not None:
+        validation = ready_crops(validation, out / CROPS / "validation")
     judged = None if validation is None else str(validation.absolute())
     if merge:
         protocol = Protocol((str(data.absolute()), str(judged)), None, folds)
@@ -77,7 +96,7 @@ def train(
             lambda overrides: load_config(config, [*(settings or ()), *overrides]),
             tries or (),
             progress,
-            lambda line: print(line, flush=True),
+            say,
         )
     for row in rows:
         print(f"{row.name} (n={row.patients}): AUC {figure_text(row.measures['auc'])}")
@@ -88,7 +107,7 @@ def _check(validation: Path | None, merge: bool, tries: list[str] | None) -> Non
     if validation is None and (merge or tries):
         raise InputError(
             f"{'--merge' if merge else '--try'} needs validation patients",
-            remedy="name their crops: --validation CROPS",
+            remedy="name their crops or their cohort: --validation VALIDATION",
         )
     if merge and tries:
         raise InputError(

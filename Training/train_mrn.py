@@ -1,7 +1,13 @@
 #!/usr/bin/env python
-"""Trains one fold of MRN, or of a system it is compared with, from crops; or goes on with it.
+"""Trains one fold of MRN, or of a system it is compared with; or goes on with it.
 
-One of three folds:
+One of five folds on a cohort in the challenge's layout, into runs/paper:
+
+    python Training/train_mrn.py --config Training/configs/paper.yaml \\
+        --data COHORT --fold 0
+
+A cohort (volumes, masks, labels.csv) is cut first, once, into crops in OUT/crops/data. From crops
+that were cut before, one of three folds:
 
     python Training/train_mrn.py --config Training/configs/phantom-tiny.yaml \\
         --data runs/crops --fold 0 --folds 3 --out runs/mrn
@@ -25,14 +31,17 @@ from typing import Annotated
 import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_app
-from MRNLib.cli.training import Config, Device, Settings, Threads
+from MRNLib.cli.training import Config, Data, Device, Settings, Threads, ready_crops
 from MRNLib.errors import InputError
 
 
 def train(
     config: Config,
-    data: Annotated[Path, typer.Option(help="Crops of prepare_crops.py.")],
-    out: Annotated[Path, typer.Option(help="Folder of the training's own folder, fold_N.")],
+    data: Data,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the training's own folder, fold_N; else runs/CONFIG's name."),
+    ] = None,
     fold: Annotated[int, typer.Option(help="Which fold is held out, from 0.")] = 0,
     folds: Annotated[int, typer.Option(min=2, help="How many folds there are.")] = 5,
     settings: Settings = None,
@@ -53,12 +62,16 @@ def train(
         raise InputError(f"--fold {fold} of --folds {folds} does not exist")
     # Only now, since it takes seconds: mistakes in what was typed have been told.
     from MRNLib.cli.longwork import shown_progress
+    from MRNLib.training.cohortcrops import CROPS
     from MRNLib.training.data import load_folder
-    from MRNLib.training.distributed import joined, own_device
+    from MRNLib.training.distributed import joined, own_device, rank_here
     from MRNLib.training.trainer import Trainer
 
-    patients = load_folder(data, limit)
+    if out is None:
+        out = Path("runs", config.stem)
     where = own_device(device)
+    crops = ready_crops(data, out / CROPS / "data", limit=limit, cuts=rank_here() == 0)
+    patients = load_folder(crops, limit)
     with joined(where) as group, shown_progress(group.leads) as progress:
         trainer = Trainer(
             read,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from MRNLib.cli.longwork import shown_progress
+
 Config = Annotated[Path, typer.Option(help="YAML settings, such as Training/configs/paper.yaml.")]
+Data = Annotated[
+    Path,
+    typer.Option(help="Patients: crops of prepare_crops.py, or a cohort of volumes with labels."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -20,3 +26,18 @@ Device = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of each training.")]
 Draws = Annotated[int, typer.Option(min=2, help="Bootstrap draws of intervals.")]
+
+
+def ready_crops(data: Path, into: Path, *, cuts: bool = True, **options: Any) -> Path:
+    """:func:`MRNLib.training.cohortcrops.crops_of` with a bar where there is a cohort to cut."""
+    from MRNLib.training.cohortcrops import crops_of, is_cohort
+
+    if not is_cohort(data):
+        return data
+    with shown_progress(cuts) as progress:
+        return crops_of(data, into, cuts=cuts, progress=progress, say=say, **options)
+
+
+def say(line: str) -> None:
+    """Prints a line at once, into a log too."""
+    print(line, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ def make_plan(
     device: str = "cpu",
     threads: int = 1,
     extra: Sequence[str] = (),
+    prepared: Callable[[Path], Path] = lambda folder: folder,
 ) -> Plan:
     """Checks all that can be checked before the long work.
 
@@ -93,6 +94,7 @@ def make_plan(
         device: Where networks compute.
         threads: Of each process.
         extra: ``NAME:group.key=value``, see :func:`~MRNLib.experiments.cells.cell_config`.
+        prepared: Gives the folder of crops where ``data`` holds volumes.
 
     Raises:
         InputError: A table, a setting or the patients cannot be used.
@@ -100,7 +102,7 @@ def make_plan(
     wanted, size = parse_tables(tables), SCALES[scale]
     check_extra(extra)
     require_folder(out)
-    patients = open_data(data)
+    patients = open_data(prepared(data))
     jobs = []
     for cell in chosen(needed(wanted, patients.oracles)):
         settings: dict[str, Any] = {}

@@ -6,6 +6,7 @@ patients.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,20 +68,8 @@ def case_crops(
     """
     from MRNLib.cases import load_case
 
-    if case.diagnosis is None:
-        raise InputError(
-            "this case has no diagnosis",
-            file=case.identifier,
-            expected="HC or PD in the cohort's label table",
-        )
+    diagnosis = checked_diagnosis(case)
     images = load_case(case)
-    if images.qsm_mask is None or images.nm_mask is None:
-        raise InputError(
-            "this case lacks a mask",
-            file=case.identifier,
-            expected="QSM_mask.nii.gz and NM_mask.nii.gz beside the images",
-            remedy="draw or predict the masks first",
-        )
     return crops_from_arrays(
         _array(images.qsm.image),
         _array(images.nm.image),
@@ -88,22 +77,74 @@ def case_crops(
         _array(images.nm_mask),
         images.qsm.image.GetSpacing(),
         identifier=case.identifier,
-        diagnosis=case.diagnosis,
+        diagnosis=diagnosis,
         predicted_masks=None if predicted is None else _predicted(case, predicted, images.qsm),
         phantom=images.phantom,
         **(margins or {}),
     )
 
 
+def checked_diagnosis(case: Case) -> str:
+    """The diagnosis of a case that has all that crops need; no file is opened.
+
+    Raises:
+        InputError: The diagnosis or a mask is missing.
+    """
+    if case.diagnosis is None:
+        raise InputError(
+            "this case has no diagnosis",
+            file=case.identifier,
+            expected="HC or PD in the cohort's label table",
+            remedy="name the patient in labels.csv in the cohort's folder, or give another table "
+            "to prepare_crops.py --labels",
+        )
+    if case.qsm_mask is None or case.nm_mask is None:
+        raise InputError(
+            "this case lacks a mask",
+            file=case.identifier,
+            expected="QSM_mask.nii.gz and NM_mask.nii.gz beside the images",
+            remedy="draw or predict the masks first",
+        )
+    return case.diagnosis
+
+
+def source_of(case: Case, predicted: Path | None = None) -> str:
+    """What a case's crops are cut from, in a line: other files or another diagnosis, another line.
+
+    Files go by size and time of their last change, not by their contents and where they lie.
+
+    Raises:
+        InputError: A file is not there.
+    """
+    files = {"QSM": case.qsm, "NM": case.nm, "QSM_mask": case.qsm_mask, "NM_mask": case.nm_mask}
+    if predicted is not None:
+        files |= predicted_masks(case, predicted)
+    facts: dict[str, Any] = {"diagnosis": case.diagnosis}
+    for name, path in files.items():
+        if path is None:
+            continue
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise InputError(
+                "there is no such file, or it cannot be read", file=path, remedy="check the path"
+            ) from error
+        facts[name] = [status.st_size, status.st_mtime_ns]
+    return json.dumps(facts)
+
+
+def predicted_masks(case: Case, folder: Path) -> dict[str, Path]:
+    """A case's predicted masks in the challenge's output layout."""
+    names = ("QSM_pred", "NM_pred")
+    return {name: folder / case.identifier / f"{name}.nii.gz" for name in names}
+
+
 def _predicted(case: Case, folder: Path, reference: Any) -> tuple[np.ndarray, np.ndarray]:
     from MRNLib.masks import read_mask
 
-    masks = []
-    for modality in ("QSM", "NM"):
-        path = folder / case.identifier / f"{modality}_pred.nii.gz"
-        mask, _ = read_mask(path, modality, reference)
-        masks.append(_array(mask))
-    return masks[0], masks[1]
+    paths = predicted_masks(case, folder)
+    masks = [read_mask(paths[f"{one}_pred"], one, reference)[0] for one in ("QSM", "NM")]
+    return _array(masks[0]), _array(masks[1])
 
 
 def _array(image: Any) -> np.ndarray:

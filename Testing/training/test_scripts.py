@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -33,17 +34,18 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def write_cohort(folder: Path) -> None:
-    """One patient in the challenge's layout, rows running to anterior."""
+def write_cohort(folder: Path, patients: Sequence[str] = ("case_a", "case_b")) -> None:
+    """The same patient several times, with PD and HC in turn; rows run to anterior."""
     names = ("QSM", "NM", "QSM_mask", "NM_mask")
-    for patient in ("case_a", "case_b"):
+    rows = [f"{name},{('PD', 'HC')[place % 2]}\n" for place, name in enumerate(patients)]
+    for patient in patients:
         (folder / patient).mkdir(parents=True)
         for name, array in zip(names, head(), strict=True):
             image = sitk.GetImageFromArray(np.ascontiguousarray(array[:, ::-1]))
             image.SetSpacing((0.6667, 0.6667, 2.0))
             image.SetDirection((1, 0, 0, 0, -1, 0, 0, 0, 1))
             sitk.WriteImage(image, str(folder / patient / f"{name}.nii.gz"))
-    (folder / "labels.csv").write_text("id,diagnosis\ncase_a,PD\ncase_b,HC\n", encoding="utf-8")
+    (folder / "labels.csv").write_text("id,diagnosis\n" + "".join(rows), encoding="utf-8")
 
 
 def test_a_cohort_becomes_crops_in_canonical_order(tmp_path, capsys):
