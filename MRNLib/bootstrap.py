@@ -1,8 +1,8 @@
 """Bootstrap intervals of all measures of a classifier at once.
 
-The same draws and the same values as :func:`MRNLib.metrics.with_interval`, a hundred times faster:
-patients are drawn within their class, so every draw has the same labels and a measure of a thousand
-draws is one array operation. The measures themselves are scikit-learn's (tested against it).
+Patients are drawn within their class, so every draw has the same labels and a measure of a thousand
+draws is one array operation: a hundred times faster than :mod:`MRNLib.metrics` draw by draw, with
+the same values (tested).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from MRNLib.errors import InputError
-from MRNLib.metrics import classification_metrics
+from MRNLib.metrics import areas_under_curve, classification_metrics
 
 Figure = tuple[float, float, float]
 Array = NDArray[np.float64]
@@ -71,15 +71,6 @@ class Bootstrap:
         return {name: self.figure(name, values) for name in names}
 
 
-def _auc(truth: Array, scores: Array) -> Array:
-    from scipy.stats import rankdata
-
-    positive = truth == 1
-    count, others = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(scores, axis=1)[:, positive].sum(axis=1)
-    return (ranks - count * (count + 1) / 2) / (count * others)
-
-
 def _f1(truth: Array, decisions: Array) -> Array:
     """Mean of both classes' F1, 0 where a class is neither there nor said."""
     wrong = (decisions != truth).sum(axis=1)
@@ -98,7 +89,7 @@ def _calibration_error(truth: Array, probabilities: Array) -> Array:
 
 
 _MEASURES: dict[str, Callable[[Array, Array], Array]] = {
-    "auc": _auc,
+    "auc": areas_under_curve,
     "accuracy": lambda truth, decisions: (decisions == truth).mean(axis=1),
     "f1": _f1,
     "sensitivity": lambda truth, decisions: decisions[:, truth == 1].mean(axis=1),

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MRNLib.anatomy import NOT_ATYPICAL, NOTICE, NUCLEI, SIDES
+from MRNLib.bootstrap import Bootstrap
 from MRNLib.bundle import Bundle
 from MRNLib.evaluation import fold_mean
 from MRNLib.manifest import Manifest
 from MRNLib.markdown import INTERVALS, Figure, figure_table, figure_text, table
-from MRNLib.metrics import classification_metrics, with_interval
+from MRNLib.metrics import classification_metrics
 
 Record = dict[str, Any]
 
@@ -39,41 +40,31 @@ def classification_rows(
     oracles on the same patients, and the two leakage controls. Intervals come from ``draws``
     bootstrap draws.
     """
-    labels = np.array([record["pd"] for record in records])
     temperature = bundle.manifest.calibration.temperature
-    outlined = [record for record in records if "margins_predicted" in record]
-    outlined_labels = np.array([record["pd"] for record in outlined])
-    measured = classification_metrics()
-    rows: dict[str, dict[str, Figure]] = {}
-    if outlined:
-        rows[f"MRN, boxes from its own masks (n={len(outlined)})"] = _with_intervals(
-            measured, outlined_labels, fold_mean(outlined, "margins_predicted", temperature), draws
-        )
-    rows[f"MRN, boxes from true masks, an upper bound (n={len(records)})"] = _with_intervals(
-        measured, labels, fold_mean(records, "margins", temperature), draws
-    )
-    auc = {"auc": measured["auc"]}
+    everyone = Bootstrap([record["pd"] for record in records], draws=draws)
+    whole = list(classification_metrics())
     features = np.array([list(record["measurements"].values()) for record in records])
-    rows["Image oracle, cross-validated"] = _with_intervals(
-        measured, labels, cross_validated_scores(features, labels), draws
-    )
-    rows["Latent oracle"] = _with_intervals(measured, labels, _latent(records), draws)
-    rows["Leakage: MRN on crops with the nuclei blanked"] = _with_intervals(
-        auc, labels, fold_mean(records, "margins_blanked", temperature), draws
-    )
-    if outlined:
-        sizes = np.array([list(record["volumes"].values()) for record in outlined])
-        rows["Leakage: volumes of predicted masks, cross-validated"] = _with_intervals(
-            auc, outlined_labels, cross_validated_scores(sizes, outlined_labels), draws
-        )
-    return rows
-
-
-def _with_intervals(
-    metrics: Any, labels: NDArray[Any], scores: NDArray[Any], draws: int
-) -> dict[str, Figure]:
+    of_features = cross_validated_scores(features, everyone.labels)
+    blanked = fold_mean(records, "margins_blanked", temperature)
+    rows = {
+        f"MRN, boxes from true masks, an upper bound (n={len(records)})": everyone.figures(
+            whole, fold_mean(records, "margins", temperature)
+        ),
+        "Image oracle, cross-validated": everyone.figures(whole, of_features),
+        "Latent oracle": everyone.figures(whole, _latent(records)),
+        "Leakage: MRN on crops with the nuclei blanked": everyone.figures(["auc"], blanked),
+    }
+    outlined = [record for record in records if "margins_predicted" in record]
+    if not outlined:
+        return rows
+    them = Bootstrap([record["pd"] for record in outlined], draws=draws)
+    sizes = np.array([list(record["volumes"].values()) for record in outlined])
+    of_sizes = cross_validated_scores(sizes, them.labels)
+    own = them.figures(whole, fold_mean(outlined, "margins_predicted", temperature))
     return {
-        name: with_interval(metric, labels, scores, draws=draws) for name, metric in metrics.items()
+        f"MRN, boxes from its own masks (n={len(outlined)})": own,
+        **rows,
+        "Leakage: volumes of predicted masks, cross-validated": them.figures(["auc"], of_sizes),
     }
 
 

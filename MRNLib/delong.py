@@ -60,7 +60,8 @@ def auc_covariance(
     positive, negative = values[:, truth == 1], values[:, truth == 0]
     m, n = positive.shape[1], negative.shape[1]
     together = rankdata(np.concatenate([positive, negative], axis=1), axis=1)
-    # Of each positive the share of negatives below it, and of each negative of positives above it.
+    # Of each positive the share of negatives below it, and of each negative of positives above it;
+    # the mean of either is the AUC, which falls out here (tested to be that of MRNLib.metrics).
     below = (together[:, :m] - rankdata(positive, axis=1)) / n
     above = 1.0 - (together[:, m:] - rankdata(negative, axis=1)) / m
     covariance = np.atleast_2d(np.cov(below)) / m + np.atleast_2d(np.cov(above)) / n

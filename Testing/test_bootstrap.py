@@ -1,4 +1,4 @@
-"""The fast bootstrap is the plain one."""
+"""The fast bootstrap is the plain one, and its intervals are as wide as they should be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ import pytest
 
 from MRNLib.bootstrap import Bootstrap
 from MRNLib.errors import InputError
-from MRNLib.metrics import classification_metrics, with_interval
+from MRNLib.metrics import classification_metrics
+
+
+def one_after_the_other(metric, labels, scores, draws, seed):
+    """Value and interval with nothing clever: patients drawn within their class, one measure."""
+    groups = [np.flatnonzero(labels == value) for value in (0, 1)]
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(draws):
+        chosen = np.concatenate([rng.choice(group, len(group)) for group in groups])
+        values.append(metric(labels[chosen], scores[chosen]))
+    return metric(labels, scores), *np.percentile(values, [2.5, 97.5])
 
 
 @pytest.mark.parametrize("name", list(classification_metrics()))
@@ -20,9 +31,21 @@ def test_the_same_figures_as_one_draw_after_the_other(name, kind):
         "ties": np.round(rng.random(50), 1),
         "always PD": np.full(50, 0.7),
     }[kind]
-    wanted = with_interval(classification_metrics()[name], labels, scores, draws=40, seed=3)
+    wanted = one_after_the_other(classification_metrics()[name], labels, scores, 40, 3)
     found = Bootstrap(labels, draws=40, seed=3).figure(name, scores)
     assert found == pytest.approx(wanted, abs=1e-12)
+
+
+def test_an_interval_covers_a_known_proportion_like_the_normal_approximation():
+    # 86.0 % of 200 balanced patients: the interval's half width is close to 1.96 sqrt(p(1-p)/n).
+    labels = np.repeat([0, 1], 100)
+    right = np.tile(np.arange(100) < 86, 2)
+    probabilities = np.where(right, labels, 1 - labels).astype(float)
+    value, low, high = Bootstrap(labels, draws=2000).figure("accuracy", probabilities)
+    assert value == pytest.approx(0.86)
+    half = 1.96 * np.sqrt(0.86 * 0.14 / 200)
+    assert high - low == pytest.approx(2 * half, rel=0.15)
+    assert low < 0.86 < high
 
 
 def test_one_class_is_refused():

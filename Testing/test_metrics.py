@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
 from MRNLib import metrics
 from MRNLib.errors import InputError
@@ -59,23 +60,29 @@ def test_a_classifier_that_always_says_pd_has_the_papers_f1_of_one_third():
     assert found == pytest.approx(1 / 3)
 
 
-def test_bootstrap_interval_covers_a_known_proportion_like_the_normal_approximation():
-    # 86.0 % of 200 balanced patients: the interval's half width is close to 1.96 sqrt(p(1-p)/n).
-    labels = np.repeat([0, 1], 100)
-    right = np.tile(np.arange(100) < 86, 2)
-    probabilities = np.where(right, labels, 1 - labels).astype(float)
-    value, low, high = metrics.with_interval(
-        metrics.classification_metrics()["accuracy"], labels, probabilities, draws=2000
-    )
-    assert value == pytest.approx(0.86)
-    half = 1.96 * np.sqrt(0.86 * 0.14 / 200)
-    assert high - low == pytest.approx(2 * half, rel=0.15)
-    assert low < 0.86 < high
+@pytest.mark.parametrize(
+    ("labels", "scores", "wanted"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.75),
+        ([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], 0.5),
+        ([0, 1], [0.2, 0.9], 1.0),
+    ],
+)
+def test_area_under_curve_by_hand(labels, scores, wanted):
+    assert metrics.area_under_curve(labels, scores) == pytest.approx(wanted)
 
 
-def test_bootstrap_refuses_one_class():
-    with pytest.raises(InputError, match="same diagnosis"):
-        metrics.with_interval(metrics.dice, [1, 1], [0.2, 0.3])
+@pytest.mark.parametrize("decimals", [9, 1])
+def test_area_under_curve_is_scikit_learns(decimals):
+    rng = np.random.default_rng(5)
+    labels = np.append([0, 1], rng.integers(0, 2, 60))
+    scores = np.round(rng.random((4, 62)), decimals)
+    wanted = [roc_auc_score(labels, one) for one in scores]
+    assert metrics.areas_under_curve(labels, scores) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_one_class_has_no_area_under_curve():
+    assert np.isnan(metrics.area_under_curve([1, 1], [0.2, 0.3]))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from MRNLib.delong import auc_covariance, auc_interval, compare_aucs
 from MRNLib.errors import InputError
+from MRNLib.metrics import areas_under_curve
 
 
 def naive(labels, scores):
@@ -53,6 +54,7 @@ def test_ranks_give_the_definition_pair_by_pair(seed, ties):
     assert areas == pytest.approx(wanted_areas, abs=1e-12)
     assert covariance == pytest.approx(wanted, abs=1e-12)
     assert areas == pytest.approx([roc_auc_score(labels, one) for one in scores], abs=1e-12)
+    assert areas == pytest.approx(areas_under_curve(labels, scores), abs=1e-12)
 
 
 def test_an_interval_by_hand():

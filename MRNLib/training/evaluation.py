@@ -8,22 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit
-from scipy.stats import rankdata
 
+from MRNLib.metrics import area_under_curve
 from MRNLib.models.system import System
 from MRNLib.training.dataset import CropDataset
 
 _BATCH = 16
-
-
-def area_under_curve(diagnoses: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-    """Area under the ROC curve by ranks, ties counted half; NaN with one class only."""
-    positive = diagnoses == 1
-    count, others = int(positive.sum()), int((~positive).sum())
-    if count == 0 or others == 0:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
 
 
 @torch.no_grad()

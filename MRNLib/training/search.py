@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from MRNLib.errors import InputError
+from MRNLib.metrics import area_under_curve
 from MRNLib.training.predictions import Votes
 
 MAXIMUM_TRIALS = 64
@@ -101,7 +102,6 @@ def best(trials: Sequence[Trial]) -> Trial:
     Raises:
         InputError: All of them failed.
     """
-    from MRNLib.training.evaluation import area_under_curve
 
     def order(trial: Trial) -> tuple[float, float]:
         assert trial.votes is not None

@@ -17,7 +17,7 @@ from MRNLib.errors import Cancelled, InputError
 from MRNLib.models.build import build_system
 from MRNLib.training.checkpoint import read_checkpoint, write_checkpoint
 from MRNLib.training.config import TrainingConfig, parse_config
-from MRNLib.training.evaluation import area_under_curve, evaluate, probabilities
+from MRNLib.training.evaluation import evaluate, probabilities
 from MRNLib.training.export import export_fold, load_exported
 from MRNLib.training.folder import CHECKPOINT, METRICS
 from MRNLib.training.lock import LOCK
@@ -246,16 +246,3 @@ def test_predictions_leave_the_mode_alone(finished):
     finished.model.train()
     probabilities(finished.model, finished.dataset, [0])
     assert finished.model.training
-
-
-@pytest.mark.parametrize(
-    ("diagnoses", "scores", "wanted"),
-    [
-        ([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.75),
-        ([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5], 0.5),
-        ([0, 1], [0.2, 0.9], 1.0),
-    ],
-)
-def test_area_under_curve(diagnoses, scores, wanted):
-    found = area_under_curve(torch.tensor(diagnoses).numpy(), torch.tensor(scores).double().numpy())
-    assert found == pytest.approx(wanted)
