@@ -8,9 +8,10 @@ blanked.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,6 @@ def evaluate(
     Raises:
         BundleError: A file of the bundle is damaged, or it has no segmenter and should outline.
     """
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
     known = {
         record["seed"]: record
         for record in _read(records_file)
@@ -133,27 +131,39 @@ def evaluate(
     _check_whole(bundle, any(segment for _, segment in wanted))
     records_file.parent.mkdir(parents=True, exist_ok=True)
     with (
-        ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=_start, initargs=(parameters,)
-        ) as pool,
         records_file.open("a", encoding="utf-8") as stream,
+        contextlib.closing(_measured(wanted, parameters, workers)) as measured,
     ):
-        with starting_workers():  # the pool starts a worker as it is given work
-            futures = [pool.submit(_record, seed, segment) for seed, segment in wanted]
-        try:
-            for number, future in enumerate(as_completed(futures)):
-                record = future.result() | {"bundle": bundle.sha256}
-                known[record["seed"]] = record
-                stream.write(json.dumps(record) + "\n")
-                stream.flush()
-                progress((number + 1) / len(wanted), f"{number + 1} of {len(wanted)} patients")
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+        for number, found in enumerate(measured, start=1):
+            record = found | {"bundle": bundle.sha256}
+            known[record["seed"]] = record
+            stream.write(json.dumps(record) + "\n")
+            stream.flush()
+            progress(number / len(wanted), f"{number} of {len(wanted)} patients")
     return [
         known[seed] if number < segmented else _not_outlined(known[seed])
         for number, seed in enumerate(seeds)
     ]
+
+
+def _measured(
+    wanted: Sequence[tuple[int, bool]], parameters: Parameters, workers: int
+) -> Generator[dict[str, Any], None, None]:
+    """Records of worker processes as they are ready; closed early, nothing new is begun."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_start, initargs=(parameters,)
+    ) as pool:
+        with starting_workers():  # the pool starts a worker as it is given work
+            futures = [pool.submit(_record, seed, segment) for seed, segment in wanted]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def _check_whole(bundle: Bundle, segment: bool) -> None:

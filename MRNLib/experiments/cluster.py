@@ -30,8 +30,7 @@ def connected(workers: int, scheduler: str | None, out: Path, deaths: int) -> It
         InputError: Dask is not installed, or there is no scheduler at this address.
     """
     try:
-        import dask
-        from distributed import Client, LocalCluster
+        import distributed  # noqa: F401
     except ImportError as error:
         raise InputError(
             "Dask is not installed",
@@ -39,18 +38,34 @@ def connected(workers: int, scheduler: str | None, out: Path, deaths: int) -> It
         ) from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout="10s", set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise InputError(
-                f"--scheduler {scheduler}: no Dask scheduler answers there",
-                expected="an address such as tcp://host:8786",
-                remedy="start 'dask scheduler' and 'dask worker' with this MRNLib, or leave the "
-                "option out",
-            ) from error
-        with client:
+        with _running(scheduler) as client:
             yield client
-        return
+    else:
+        with _local(workers, out, deaths) as client:
+            yield client
+
+
+def _running(scheduler: str) -> Client:
+    """A client of a scheduler that somebody started."""
+    from distributed import Client
+
+    try:
+        return Client(scheduler, timeout="10s", set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"--scheduler {scheduler}: no Dask scheduler answers there",
+            expected="an address such as tcp://host:8786",
+            remedy="start 'dask scheduler' and 'dask worker' with this MRNLib, or leave the "
+            "option out",
+        ) from error
+
+
+@contextlib.contextmanager
+def _local(workers: int, out: Path, deaths: int) -> Iterator[Client]:
+    """A client of a cluster of this machine's processes, named 0 and up."""
+    import dask
+    from distributed import Client, LocalCluster
+
     settings = {
         "distributed.scheduler.allowed-failures": deaths,
         "distributed.worker.profile.enabled": False,
