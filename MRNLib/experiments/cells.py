@@ -151,8 +151,8 @@ def cell_config(
     name = dict(scale.files).get(cell.system, f"{cell.system}.yaml")
     own = {key: [one for to, _, one in map(_parted, extra) if to == key] for key in _names(cell)}
     overrides = [
-        *(scale.small if cell.small else ()),
         *own[cell.system],
+        *(scale.small if cell.small else ()),
         *cell.overrides,
         *(own[cell.key] if cell.key != cell.system else ()),
         f"trained_on={trained_on}",

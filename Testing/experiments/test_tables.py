@@ -126,6 +126,15 @@ def test_a_users_setting_does_not_undo_what_makes_the_cell():
     assert config("seres10", "tiny", *extra).train.seed == 1
 
 
+def test_the_smaller_backbone_stays_smaller_under_a_users_width():
+    extra = ("mrn:model.backbone.embed_dim=96", "mrn:model.backbone.num_heads=3")
+    full, small = (config(key, "tiny", *extra).model.backbone for key in (FULL, "mrn-small"))
+    assert (full.embed_dim, full.num_heads) == (96, 3)
+    assert (small.embed_dim, small.num_heads) == (32, 2)
+    own = config("mrn-small", "tiny", *extra, "mrn-small:model.backbone.embed_dim=48")
+    assert own.model.backbone.embed_dim == 48
+
+
 @pytest.mark.parametrize("text", ["mrn", "nothing:train.seed=1", "train.seed=1"])
 def test_a_setting_for_nobody_is_refused(text):
     with pytest.raises(InputError, match="neither a system nor a cell"):
