@@ -15,11 +15,17 @@ from typing import Literal
 import numpy as np
 
 from MRNLib.errors import InputError
+from MRNLib.experiments.cells import FOLDS
+from MRNLib.radiomics_models import FEWEST as FEWEST_RADIOMICS
 from MRNLib.training.crops import NO_SEED, PatientCrops
 from MRNLib.training.data import load_folder
 
 TRAIN, EVALUATION = "train", "evaluation"
 FEWEST = 5  # of each class in the evaluation: the image oracle is cross-validated in five folds
+# Of each class to train on: one of it in every fold. With radiomics what a left-out fold of them
+# leaves has to do for that model's own folds.
+FEWEST_TRAINING = FOLDS
+FEWEST_TRAINING_RADIOMICS = -(-FEWEST_RADIOMICS * FOLDS // (FOLDS - 1))
 HOW = "write them with prepare_crops.py --out DIR/train and --out DIR/evaluation"
 
 
@@ -71,12 +77,16 @@ class ExperimentData:
         return {TRAIN: self.train.fingerprint, EVALUATION: self.evaluation.fingerprint}
 
 
-def open_data(folder: Path) -> ExperimentData:
+def open_data(folder: Path, radiomics: bool = False) -> ExperimentData:
     """Looks at both folders without reading the images.
+
+    Args:
+        folder: Holds both.
+        radiomics: Whether radiomics models will be trained, which need more patients.
 
     Raises:
         InputError: One is missing or empty, patients are in both, digital and real patients are
-            mixed, or a class is missing.
+            mixed, or a class has too few patients to train or to evaluate on.
     """
     data = ExperimentData(folder.absolute(), _group(folder / TRAIN), _group(folder / EVALUATION))
     if both := sorted(set(data.train.identifiers) & set(data.evaluation.identifiers)):
@@ -94,14 +104,23 @@ def open_data(folder: Path) -> ExperimentData:
                 file=folder / name,
                 expected="one kind in both folders: a figure must say what it was measured on",
             )
-    counts = np.bincount(data.evaluation.diagnoses, minlength=2)
-    if counts.min() < FEWEST:
-        raise InputError(
-            f"{counts[0]} HC and {counts[1]} PD are too few to evaluate on",
-            file=folder / EVALUATION,
-            expected=f"{FEWEST} or more of each",
-        )
+    fewest = FEWEST_TRAINING_RADIOMICS if radiomics else FEWEST_TRAINING
+    why = ", for the radiomics models' folds" if radiomics else f", for {FOLDS} folds"
+    _check_counts(data.train, folder / TRAIN, "train", f"{fewest} or more of each{why}", fewest)
+    _check_counts(
+        data.evaluation, folder / EVALUATION, "evaluate", f"{FEWEST} or more of each", FEWEST
+    )
     return data
+
+
+def _check_counts(group: Group, folder: Path, what: str, expected: str, fewest: int) -> None:
+    counts = np.bincount(group.diagnoses, minlength=2)
+    if counts.min() < fewest:
+        raise InputError(
+            f"{counts[0]} HC and {counts[1]} PD are too few to {what} on",
+            file=folder,
+            expected=expected,
+        )
 
 
 def _group(folder: Path) -> Group:

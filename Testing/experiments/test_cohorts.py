@@ -8,13 +8,21 @@ import pytest
 from experiment_helpers import make_patient, write_patients
 
 from MRNLib.errors import InputError
-from MRNLib.experiments.cohorts import EVALUATION, TRAIN, open_data, patients_of
+from MRNLib.experiments.cells import FOLDS
+from MRNLib.experiments.cohorts import (
+    EVALUATION,
+    FEWEST_TRAINING_RADIOMICS,
+    TRAIN,
+    open_data,
+    patients_of,
+)
+from MRNLib.radiomics_models import FEWEST
 from MRNLib.training.crops import NO_SEED
-from MRNLib.training.data import save_crops
+from MRNLib.training.data import save_crops, stratified_folds
 
 
 def test_what_is_there(tmp_path):
-    data = open_data(write_patients(tmp_path, train=6, evaluation=10))
+    data = open_data(write_patients(tmp_path, train=10, evaluation=10))
     assert data.trained_on == "phantom"
     assert data.oracles
     assert data.evaluation.diagnoses == (0, 1) * 5
@@ -70,8 +78,24 @@ def test_real_patients_are_not_evaluated_by_phantom_training(tmp_path):
 
 
 def test_too_few_of_a_class(tmp_path):
-    with pytest.raises(InputError, match="5 HC and 4 PD are too few"):
+    with pytest.raises(InputError, match="5 HC and 4 PD are too few to evaluate on"):
         open_data(write_patients(tmp_path, evaluation=9))
+
+
+def test_too_few_of_a_class_to_train_on(tmp_path):
+    with pytest.raises(InputError, match=r"train: 5 HC and 4 PD are too few to train on"):
+        open_data(write_patients(tmp_path / "a", train=9))
+    few = write_patients(tmp_path / "b", train=17)
+    open_data(few)
+    with pytest.raises(InputError, match=r"9 HC and 8 PD are too few(.|\n)*9 or more of each"):
+        open_data(few, radiomics=True)
+
+
+def test_the_fewest_that_are_taken_are_enough_for_the_radiomics_models(tmp_path):
+    data = open_data(write_patients(tmp_path, train=2 * FEWEST_TRAINING_RADIOMICS), radiomics=True)
+    for training, _ in stratified_folds(patients_of(data, TRAIN), FOLDS):
+        diagnoses = [data.train.diagnoses[place] for place in training]
+        assert min(diagnoses.count(0), diagnoses.count(1)) >= FEWEST
 
 
 def test_what_is_not_there(tmp_path):
