@@ -126,4 +126,9 @@ def run_on_worker(job: Job) -> tuple[Outcome, float]:
             last[0] = now
             worker.log_event(TOPIC, [job.cell.key, fraction, message])
 
-    return run_cell(job, report), time.monotonic() - started
+    return run_cell(job, report, _number(worker.name)), time.monotonic() - started
+
+
+def _number(name: object) -> int:
+    """Which worker this is: a local cluster calls them 0 and up, others what they like."""
+    return int(name) if isinstance(name, int | str) and str(name).isdecimal() else 0

@@ -11,15 +11,23 @@ from typing import Any
 
 from MRNLib.errors import InputError
 from MRNLib.experiments.board import Board
-from MRNLib.experiments.cells import SCALES, Scale, cell_config, check_extra, chosen
+from MRNLib.experiments.cells import (
+    RADIOMICS,
+    SCALES,
+    Scale,
+    cell_config,
+    check_extra,
+    chosen,
+)
 from MRNLib.experiments.cohorts import ExperimentData, open_data
 from MRNLib.experiments.layout import Table
 from MRNLib.experiments.measuring import Measurer
 from MRNLib.experiments.plots import write_plots
 from MRNLib.experiments.rendering import Facts, page, write_csv
-from MRNLib.experiments.results import Job, forget, read_result, state
+from MRNLib.experiments.results import Job, forget, read_result, state, tidy
 from MRNLib.experiments.scheduling import run_here, run_with_dask
 from MRNLib.experiments.tables import needed, parse_tables
+from MRNLib.training.distributed import check_device_name, own_device
 from MRNLib.writing import replaced, require_folder
 
 PAGE = "tables.md"
@@ -37,6 +45,8 @@ class Plan:
         data: The patients.
         out: Where everything is written.
         scale: How large everything is.
+        device: Where networks compute.
+        draws: Bootstrap draws of an interval.
     """
 
     tables: tuple[Table, ...]
@@ -44,9 +54,11 @@ class Plan:
     data: ExperimentData
     out: Path
     scale: Scale
+    device: str
+    draws: int
 
     def unfinished(self, replace: bool = False) -> list[Job]:
-        """Cells still to run.
+        """Cells still to run; what a kill left of finished ones beyond their results is removed.
 
         Args:
             replace: Throw results of other settings or patients away instead of refusing.
@@ -68,6 +80,9 @@ class Plan:
             )
         for job in others:
             forget(job)
+        for job in self.jobs:
+            if states[job.cell.key][0] == "finished":
+                tidy(job)
         return [job for job in self.jobs if states[job.cell.key][0] != "finished"]
 
 
@@ -80,10 +95,11 @@ def make_plan(
     configs: Path,
     device: str = "cpu",
     threads: int = 1,
+    draws: int | None = None,
     extra: Sequence[str] = (),
     prepared: Callable[[Path], Path] = lambda folder: folder,
 ) -> Plan:
-    """Checks all that can be checked before the long work.
+    """Checks all that can be checked before the long work, wherever that is done.
 
     Args:
         tables: ``all`` or numbers with commas between.
@@ -91,18 +107,24 @@ def make_plan(
         scale: Name of a scale.
         out: Where everything is written.
         configs: ``Training/configs``.
-        device: Where networks compute.
+        device: Where networks compute: ``cpu``, ``cuda`` (dealt out to workers), ``cuda:N`` or
+            ``auto``.
         threads: Of each process.
+        draws: Bootstrap draws; the scale's if not given.
         extra: ``NAME:group.key=value``, see :func:`~MRNLib.experiments.cells.cell_config`.
         prepared: Gives the folder of crops where ``data`` holds volumes.
 
     Raises:
-        InputError: A table, a setting or the patients cannot be used.
+        InputError: A table, a setting, another argument or the patients cannot be used.
     """
     wanted, size = parse_tables(tables), SCALES[scale]
     check_extra(extra)
+    check_device_name(device)
+    _at_least_one("--threads", threads)
+    draws = _at_least_one("--draws", size.draws if draws is None else draws)
     require_folder(out)
-    patients = open_data(prepared(data))
+    radiomics = RADIOMICS in needed(wanted, oracles=False)
+    patients = open_data(prepared(data), radiomics=radiomics)
     jobs = []
     for cell in chosen(needed(wanted, patients.oracles)):
         settings: dict[str, Any] = {}
@@ -111,7 +133,13 @@ def make_plan(
             config = cell_config(cell, size, configs, patients.trained_on, extra)
             settings, own = config.as_json(), config.identity()
         jobs.append(Job(cell, settings, own, patients, out.absolute(), device, threads))
-    return Plan(tuple(wanted), tuple(jobs), patients, out, size)
+    return Plan(tuple(wanted), tuple(jobs), patients, out, size, device, draws)
+
+
+def _at_least_one(option: str, number: int) -> int:
+    if number < 1:
+        raise InputError(f"{option} {number}: too few", expected="1 or more")
+    return number
 
 
 def run_plan(
@@ -131,8 +159,11 @@ def run_plan(
 
     Raises:
         Cancelled: Somebody asked to stop.
-        InputError: The folder holds other results, or there is no scheduler.
+        InputError: The folder holds other results, there is no scheduler, or this machine, which is
+            to compute, lacks the device.
     """
+    if scheduler is None:
+        own_device(plan.device)
     plan.out.mkdir(parents=True, exist_ok=True)
     with _alone(plan.out):
         todo = plan.unfinished(replace)
@@ -151,7 +182,7 @@ def write_pages(
         plan: From :func:`make_plan`.
         failed: Why cells are missing, by key.
         command: What the page says it was made by.
-        draws: Bootstrap draws; the scale's if not given.
+        draws: Bootstrap draws instead of the plan's.
         notes: Markdown for the page.
 
     Returns:
@@ -162,7 +193,8 @@ def write_pages(
         for job in plan.jobs
         if job.cell.key not in failed and state(job)[0] == "finished"
     }
-    measurer = Measurer(results, failed, draws or plan.scale.draws)
+    draws = plan.draws if draws is None else _at_least_one("--draws", draws)
+    measurer = Measurer(results, failed, draws)
     facts = Facts(
         plan.data.trained_on,
         command,

@@ -162,6 +162,17 @@ def begin(job: Job) -> None:
         partial.write_text(json.dumps(job.identity, indent=2) + "\n", encoding="utf-8")
 
 
+def tidy(job: Job) -> None:
+    """Removes what a finished cell is not asked for again: its checkpoint, whole or half-written.
+
+    Gigabytes at the paper's size; the exported weights stay.
+    """
+    from MRNLib.training.folder import CHECKPOINT
+
+    for left in (job.folder / CHECKPOINT, *job.folder.glob(f".partial-*-{CHECKPOINT}")):
+        left.unlink(missing_ok=True)
+
+
 def forget(job: Job) -> None:
     """Removes whatever is there of a cell."""
     job.result_file.unlink(missing_ok=True)

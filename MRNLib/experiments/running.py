@@ -11,7 +11,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -22,7 +22,15 @@ from MRNLib.anatomy import MASKINGS
 from MRNLib.errors import Cancelled, MrnError
 from MRNLib.experiments.cells import FOLDS, masking_name
 from MRNLib.experiments.cohorts import EVALUATION, TRAIN, patients_of
-from MRNLib.experiments.results import CellResult, Job, Weights, begin, state, write_result
+from MRNLib.experiments.results import (
+    CellResult,
+    Job,
+    Weights,
+    begin,
+    state,
+    tidy,
+    write_result,
+)
 from MRNLib.progress import Progress, silent
 
 LIBRARIES = ("torch", "numpy", "scikit-learn", "timm", "monai")
@@ -45,12 +53,13 @@ class Outcome:
     stopped: bool = False
 
 
-def run_cell(job: Job, progress: Progress = silent) -> Outcome:
+def run_cell(job: Job, progress: Progress = silent, worker: int = 0) -> Outcome:
     """Runs a cell, or takes its result if it is there.
 
     Args:
         job: The cell and its patients.
         progress: Called with the fraction done and a line; may raise ``Cancelled``.
+        worker: Number of this process among those of the machine: says which of its GPUs is used.
     """
 
     def report(fraction: float, message: str) -> None:
@@ -62,7 +71,8 @@ def run_cell(job: Job, progress: Progress = silent) -> Outcome:
         report(0.0, "starting")
         if state(job)[0] != "finished":
             begin(job)
-            _KINDS[job.cell.kind](job, report)
+            _KINDS[job.cell.kind](replace(job, device=_used_device(job, worker)), report)
+        tidy(job)
         job.error_file.unlink(missing_ok=True)
     except (Cancelled, KeyboardInterrupt):
         return Outcome(job.cell.key, stopped=True)
@@ -74,6 +84,13 @@ def run_cell(job: Job, progress: Progress = silent) -> Outcome:
     except Exception as error:
         return Outcome(job.cell.key, error=_unexpected(job, error))
     return Outcome(job.cell.key)
+
+
+def _used_device(job: Job, worker: int) -> str:
+    """Where this process computes the cell; only networks use a GPU."""
+    from MRNLib.training.distributed import dealt_device
+
+    return str(dealt_device(job.device, worker)) if job.cell.kind == "network" else "cpu"
 
 
 def _unexpected(job: Job, error: Exception) -> str:
@@ -92,7 +109,6 @@ def _run_network(job: Job, progress: Progress) -> None:
 
     from MRNLib.training.config import parse_config
     from MRNLib.training.export import load_exported
-    from MRNLib.training.folder import CHECKPOINT
     from MRNLib.training.trainer import Trainer
 
     torch.set_num_threads(job.threads)
@@ -114,8 +130,6 @@ def _run_network(job: Job, progress: Progress) -> None:
     margins = _predictions(job, model, config, progress)
     seconds += time.monotonic() - started
     _finish(job, margins, _weights(job.settings), seconds)
-    # Gigabytes at the paper's size; the exported weights stay.
-    (job.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _predictions(

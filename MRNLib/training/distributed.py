@@ -9,6 +9,7 @@ share: the same expectation, other units.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -109,28 +110,63 @@ def rank_here() -> int:
     return int(os.environ.get("RANK", "0")) if started_by_torchrun() else 0
 
 
+def check_device_name(kind: str) -> None:
+    """Refuses what names no device; whether this machine has it is not asked.
+
+    Raises:
+        InputError: Such a name.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", kind):
+        raise InputError(f"--device {kind}: unknown", expected="cpu, cuda, cuda:N or auto")
+
+
 def own_device(kind: str) -> torch.device:
     """The device of this process: each of several on one machine has a GPU of its own.
 
     Args:
-        kind: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+        kind: ``cpu``, ``cuda``, ``cuda:N``, or ``auto`` for a GPU where there is one.
 
     Raises:
-        InputError: No GPU, or fewer than processes.
+        InputError: Another name, no GPU, no such GPU, or fewer than processes.
     """
+    check_device_name(kind)
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
-    if kind != "cuda":
+    if kind == "cpu":
         return torch.device(kind)
     if not torch.cuda.is_available():
         raise InputError("PyTorch finds no GPU here", remedy="use --device cpu")
+    count, chosen = torch.cuda.device_count(), torch.device(kind).index
+    if chosen is not None:
+        if chosen >= count:
+            raise InputError(
+                f"--device {kind}: this machine has no such GPU",
+                expected=f"a number below {count}, which they are counted to from 0",
+            )
+        return torch.device(kind)
     number = int(os.environ.get("LOCAL_RANK", "0")) if started_by_torchrun() else 0
-    if number >= torch.cuda.device_count():
+    if number >= count:
         raise InputError(
-            f"process {number} of this machine has no GPU: there are {torch.cuda.device_count()}",
+            f"process {number} of this machine has no GPU: there are {count}",
             remedy="start as many processes as there are GPUs, or use --device cpu",
         )
     return torch.device("cuda", number)
+
+
+def dealt_device(kind: str, worker: int) -> torch.device:
+    """The device of one of several workers that train apart: of several GPUs one in turn.
+
+    Args:
+        kind: As for :func:`own_device`; ``cuda:N`` is that GPU for all of them.
+        worker: Its number on this machine, from 0.
+
+    Raises:
+        InputError: As for :func:`own_device`.
+    """
+    device = own_device(kind)
+    if device.type == "cpu" or ":" in kind:
+        return device
+    return torch.device("cuda", worker % torch.cuda.device_count())
 
 
 @contextmanager

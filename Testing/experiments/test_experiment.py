@@ -14,7 +14,7 @@ import typer
 from experiment_helpers import CONFIGS, drawn_result, write_patients
 
 from MRNLib.errors import InputError
-from MRNLib.experiments import running
+from MRNLib.experiments import experiment, running
 from MRNLib.experiments.board import Board
 from MRNLib.experiments.cells import (
     CELLS,
@@ -30,11 +30,12 @@ from MRNLib.experiments.experiment import make_plan, run_plan, write_pages
 from MRNLib.experiments.results import CellResult, Job, write_result
 from MRNLib.experiments.tables import needed, parse_tables
 from MRNLib.training.crops import NO_SEED
+from MRNLib.training.folder import CHECKPOINT
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    return write_patients(tmp_path_factory.mktemp("data"))
+    return write_patients(tmp_path_factory.mktemp("data"), train=18)  # enough for radiomics
 
 
 def plan(data: Path, out: Path, tables: str = "8", *extra: str):
@@ -110,19 +111,56 @@ def test_changed_settings_are_refused_or_trained_again(data, tmp_path, no_traini
 
 def test_changed_patients_are_refused(data, tmp_path, no_training):
     run_plan(plan(data, tmp_path), Board(say=lambda _: None), workers=0, replace=False)
-    other = write_patients(tmp_path / "other", train=12)
+    other = write_patients(tmp_path / "other", train=20)
     with pytest.raises(InputError, match="other patients in train") as caught:
         plan(other, tmp_path).unfinished()
     assert "and 1 more" in str(caught.value)
 
 
 def test_without_oracles_none_is_asked_for(tmp_path, no_training):
-    data = write_patients(tmp_path / "data", phantom=False, seed=NO_SEED)
+    data = write_patients(tmp_path / "data", train=18, phantom=False, seed=NO_SEED)
     whole = plan(data, tmp_path / "out", "systems")
     assert ORACLES not in [job.cell.key for job in whole.jobs]
     assert {job.settings["trained_on"] for job in whole.jobs if job.settings} == {"human"}
     run_plan(whole, Board(say=lambda _: None), workers=0, replace=False)
     assert "oracle" not in write_pages(whole, {}, command="").read_text().lower()
+
+
+@pytest.mark.parametrize("name", ["draws", "threads"])
+@pytest.mark.parametrize("number", [0, -5])
+def test_too_few_of_something_are_told_before_the_work(data, tmp_path, name, number):
+    with pytest.raises(InputError, match=f"--{name} {number}: too few"):
+        make_plan("8", data, "smoke", tmp_path, configs=CONFIGS, **{name: number})
+
+
+def test_a_gpu_of_a_clusters_workers_need_not_be_here(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "run_with_dask", lambda todo, board, **_: {})
+    far = make_plan("8", data, "smoke", tmp_path, configs=CONFIGS, device="cuda:9999")
+    run_plan(far, Board(say=lambda _: None), scheduler="tcp://far:1", replace=False)
+    with pytest.raises(InputError, match="GPU"):
+        run_plan(far, Board(say=lambda _: None), replace=False)
+
+
+def test_radiomics_count_their_patients_only_where_they_are_asked_for(tmp_path):
+    few = write_patients(tmp_path / "data", train=16)
+    plan(few, tmp_path / "out", "8")
+    with pytest.raises(InputError, match="8 HC and 8 PD are too few to train on"):
+        plan(few, tmp_path / "out", "systems")
+
+
+def test_what_a_kill_left_of_finished_cells_is_removed(data, tmp_path, no_training):
+    board = Board(say=lambda _: None)
+    whole = plan(data, tmp_path)
+    run_plan(whole, board, workers=0, replace=False)
+    folder = whole.jobs[0].folder
+    left = [folder / CHECKPOINT, folder / f".partial-0123abcd-{CHECKPOINT}"]
+    kept = folder / "fold_0.safetensors"
+    for path in (*left, kept):
+        path.write_bytes(b"weights")
+    no_training.clear()
+    run_plan(plan(data, tmp_path), board, workers=0, replace=False)
+    assert no_training == []
+    assert [path.exists() for path in (*left, kept)] == [False, False, True]
 
 
 def test_two_commands_do_not_share_a_folder(data, tmp_path):
@@ -172,6 +210,8 @@ def test_fewer_workers_than_none_are_refused(data, tmp_path, capsys, no_training
         ({"data": "nowhere"}, "nowhere/train: no crops found"),
         ({"set": "mrn:model.ffa=1"}, "did you mean model.ffa_blocks?"),
         ({"set": "mr:model.ffa_blocks=1"}, "'mr' is neither a system nor a cell"),
+        ({"device": "cdua"}, "--device cdua: unknown"),
+        ({"device": "cuda:9999"}, "GPU"),
         ({"out": __file__}, "This is a file, not a folder."),
         ({"notes": "nowhere.md"}, "nowhere.md: No such file or directory"),
     ],

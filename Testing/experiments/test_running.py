@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
+import distributed
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,8 @@ from experiment_helpers import make_job, write_patients
 
 from MRNLib.errors import Cancelled
 from MRNLib.experiments import running
-from MRNLib.experiments.cells import CELLS, FULL, Cell
+from MRNLib.experiments.cellqueue import run_on_worker
+from MRNLib.experiments.cells import CELLS, FULL, ORACLES, Cell
 from MRNLib.experiments.results import Job, read_result, state
 from MRNLib.experiments.running import run_cell
 from MRNLib.training.export import load_exported
@@ -102,6 +105,26 @@ def test_a_file_asks_to_stop(data, tmp_path):
     (tmp_path / "stop").touch()
     assert run_cell(job).stopped
     assert not job.folder.exists()
+
+
+def test_several_gpus_are_dealt_out_to_the_workers(data, tmp_path, monkeypatch):
+    used = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for kind in ("network", "oracles"):
+        monkeypatch.setitem(running._KINDS, kind, lambda job, _: used.append(job.device))
+    for device in ("cuda", "cuda:1", "cpu", "auto"):
+        for name in (0, 1, 2, "tcp://another:1"):
+            worker = SimpleNamespace(name=name, log_event=lambda *_: None)
+            monkeypatch.setattr(distributed, "get_worker", lambda worker=worker: worker)
+            job = dataclasses.replace(make_job(CELL, data, tmp_path), device=device)
+            assert run_on_worker(job)[0].error == ""
+    dealt = ["cuda:0", "cuda:1", "cuda:0", "cuda:0"]
+    assert used == [*dealt, *["cuda:1"] * 4, *["cpu"] * 4, *dealt]
+    used.clear()
+    oracles = dataclasses.replace(job, cell=CELLS[ORACLES])
+    assert run_cell(oracles).error == ""
+    assert used == ["cpu"]  # which its record says too
 
 
 def test_what_a_user_can_cause_is_one_line(data, tmp_path):
