@@ -1,11 +1,13 @@
 """What the figures say, in sentences that follow from them by rule.
 
 A difference of AUCs counts as one when DeLong's p is below .05; otherwise the sentence says that
-these patients do not tell the two apart.
+these patients do not tell the two apart. Sentences say what was seen of two trainings, not what a
+component does: there is one training a row.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from MRNLib.experiments.cells import FULL, IMAGE_ORACLE, LATENT_ORACLE, ORACLES
@@ -13,6 +15,7 @@ from MRNLib.experiments.layout import Row, Table
 from MRNLib.experiments.measuring import Measurer
 
 LEVEL = 0.05
+P_VALUE = r"\bp [=<]"  # as :func:`_p` writes one
 # What a component adds, all else equal: the row with it, the row without it.
 COMPONENTS = (
     ("FFA (beside SFA and DPT)", "mrn-d-ffa-sfa-dpt", "mrn-d-sfa-dpt"),
@@ -29,7 +32,7 @@ PAIRS = {
 
 
 def findings(tables: Sequence[Table], measurer: Measurer) -> list[str]:
-    """Markdown list items about the tables asked for."""
+    """Markdown about the tables asked for: what the list is worth, then its items."""
     full = Row(("MRN",), (FULL,))
     missing = measurer.why_missing(full)
     if missing:
@@ -48,7 +51,21 @@ def findings(tables: Sequence[Table], measurer: Measurer) -> list[str]:
     for number, (first, second) in PAIRS.items():
         if number in by_number:
             lines += _pair(first, second, measurer)
-    return [f"- {line}" for line in lines]
+    return [*_worth(lines), *(f"- {line}" for line in lines)]
+
+
+def _worth(lines: Sequence[str]) -> list[str]:
+    """What a reader must know before any of the comparisons."""
+    compared = sum(len(re.findall(P_VALUE, line)) for line in lines)
+    if not compared:
+        return []
+    many = f"the {compared} comparisons" if compared > 1 else "other comparisons"
+    return [
+        "One seed stands behind each row. DeLong's *p* holds the chance of the "
+        "patients only, not that of the training: another seed may turn a difference round. It is "
+        f"not corrected for {many} below; of twenty between equals one is expected below .05.",
+        "",
+    ]
 
 
 def _against_oracles(measurer: Measurer, full: Row) -> str:
@@ -82,11 +99,27 @@ def _components(measurer: Measurer) -> list[str]:
             continue
         found = measurer.compare(first, second)
         gain = f"{_points(found.difference, sign=True)} points of AUC, {_p(found.p)}"
-        verdict = "helps" if found.difference > 0 else "harms"
+        higher = "higher" if found.difference > 0 else "lower"
+        seen = f"this training scored {higher} with it"
         if not found.p < LEVEL:
-            verdict = "makes no difference that these patients show"
-        lines.append(f"Table 2: {name} {verdict} ({gain}).")
+            seen = "the trainings with and without it are not told apart"
+        lines.append(f"Table 2: {name}: {seen} ({gain}{_phases(first, second, measurer)}).")
     return lines
+
+
+def _phases(row: Row, other: Row, measurer: Measurer) -> str:
+    """How many epochs either has, where only one of two networks has a phase 1."""
+    found = [_epochs(one, measurer) for one in (row, other)]
+    if None in found or len({bool(one[0]) for one in found if one}) == 1:
+        return ""
+    first, second = (sum(one) for one in found if one)
+    return f"; phase 1 is part of the difference: {first} epochs against {second}"
+
+
+def _epochs(row: Row, measurer: Measurer) -> tuple[int, int] | None:
+    """Of phase 1 and phase 2; None for what is no network."""
+    train = measurer.results[row.cells[0]].identity.get("settings", {}).get("train")
+    return train and (train["phase1_epochs"], train["phase2_epochs"])
 
 
 def _best(table: Table, measurer: Measurer, what: str) -> list[str]:
@@ -144,16 +177,18 @@ def _pair(first: tuple[str, str], second: tuple[str, str], measurer: Measurer) -
 
 def _compared(name: str, row: Row, other_name: str, other: Row, measurer: Measurer) -> str:
     found = measurer.compare(row, other)
-    where = "above" if found.difference > 0 else "below"
+    where = "below" if found.difference < 0 else "above"
     by = f"{_points(abs(found.difference))} points {where}"
     of = f"that of {other_name}"
+    end = f"{_p(found.p)}{_phases(row, other, measurer)})."
     if found.p < LEVEL:
-        return f"The AUC of {name} is {by} {of} ({_p(found.p)})."
-    return f"The AUC of {name} is not told apart from {of} ({by}, {_p(found.p)})."
+        return f"The AUC of {name} is {by} {of} ({end}"
+    return f"The AUC of {name} is not told apart from {of} ({by}, {end}"
 
 
 def _points(share: float, *, sign: bool = False) -> str:
-    text = f"{100 * share:+.1f}" if sign else f"{100 * share:.1f}"
+    points = round(100 * share, 1) + 0.0  # no -0
+    text = f"{points:+.1f}" if sign else f"{points:.1f}"
     return text.replace("-", "−")
 
 
