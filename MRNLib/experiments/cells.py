@@ -24,6 +24,7 @@ VOTERS = FOLDS
 FULL = "mrn"
 RADIOMICS = "radiomics"
 ORACLES = "oracles"
+MIDBRAIN_FOLDS = tuple(f"midbrain-cnn-fold{fold}" for fold in range(VOTERS))
 IMAGE_ORACLE, LATENT_ORACLE = "image oracle", "latent oracle"
 
 
@@ -125,7 +126,7 @@ _CELLS = (
     _mrn("mrn-global", "model.dpt=global"),
     # Table 9 and the table of all systems
     Cell("m3d-clip", "m3d-clip"),
-    *(Cell(f"midbrain-cnn-fold{fold}", "midbrain-cnn", fold=fold) for fold in range(VOTERS)),
+    *(Cell(key, "midbrain-cnn", fold=fold) for fold, key in enumerate(MIDBRAIN_FOLDS)),
     Cell(RADIOMICS, kind="radiomics"),
     Cell(ORACLES, kind="oracles"),
 )

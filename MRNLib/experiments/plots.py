@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MRNLib.experiments.bars import component_bars, masking_bars
-from MRNLib.experiments.cells import FULL, IMAGE_ORACLE, LATENT_ORACLE, ORACLES
+from MRNLib.experiments.cells import (
+    FULL,
+    IMAGE_ORACLE,
+    LATENT_ORACLE,
+    MIDBRAIN_FOLDS,
+    ORACLES,
+    RADIOMICS,
+)
 from MRNLib.experiments.layout import Row, Table
 from MRNLib.experiments.measuring import Measurer
 from MRNLib.figures import DPI, INK, LINE, MUTED, new_figure
@@ -25,22 +32,23 @@ if TYPE_CHECKING:
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#E69F00"
 VERMILION, PURPLE, GREY = "#D55E00", "#CC79A7", "#8a97a3"
 SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5))
-# Colour and dashes by cell and variant.
-STYLES: dict[tuple[str, str], tuple[str, Any]] = {
-    (FULL, ""): (BLUE, SOLID),
-    ("seres10", ""): (VERMILION, SOLID),
-    ("seres10-msupmoco", ""): (VERMILION, DASHED),
-    ("mrn-d", ""): (SKY, DASHED),
-    ("m3d-clip", ""): (PURPLE, SOLID),
-    ("midbrain-cnn-fold0", ""): (YELLOW, SOLID),
-    ("radiomics", "LR"): (GREEN, SOLID),
-    ("radiomics", "SVM"): (GREEN, DASHED),
-    ("radiomics", "XGBoost"): (GREEN, DOTTED),
-    (ORACLES, IMAGE_ORACLE): (INK, DASHED),
-    (ORACLES, LATENT_ORACLE): (INK, DOTTED),
+# Colour and dashes by cells and variant.
+STYLES: dict[tuple[tuple[str, ...], str], tuple[str, Any]] = {
+    ((FULL,), ""): (BLUE, SOLID),
+    (("seres10",), ""): (VERMILION, SOLID),
+    (("seres10-msupmoco",), ""): (VERMILION, DASHED),
+    (("mrn-d",), ""): (SKY, DASHED),
+    (("m3d-clip",), ""): (PURPLE, SOLID),
+    (MIDBRAIN_FOLDS[:1], ""): (YELLOW, DOTTED),
+    (MIDBRAIN_FOLDS, ""): (YELLOW, SOLID),
+    ((RADIOMICS,), "LR"): (GREEN, SOLID),
+    ((RADIOMICS,), "SVM"): (GREEN, DASHED),
+    ((RADIOMICS,), "XGBoost"): (GREEN, DOTTED),
+    ((ORACLES,), IMAGE_ORACLE): (INK, DASHED),
+    ((ORACLES,), LATENT_ORACLE): (INK, DOTTED),
 }
-# Systems whose decision curves are shown: eleven curves would be a knot.
-DECIDING = ((FULL, ""), ("seres10", ""), ("midbrain-cnn-fold0", ""), ("radiomics", "LR"))
+# Systems whose decision curves are shown: twelve curves would be a knot.
+DECIDING = (((FULL,), ""), (("seres10",), ""), (MIDBRAIN_FOLDS[:1], ""), ((RADIOMICS,), "LR"))
 
 
 def write_plots(
@@ -81,7 +89,7 @@ def _shown(table: Table, measurer: Measurer) -> list[Row]:
 
 
 def _style(row: Row) -> tuple[str, Any]:
-    return STYLES.get((row.cells[0], row.variant), (GREY, SOLID))
+    return STYLES.get((row.cells, row.variant), (GREY, SOLID))
 
 
 def roc_figure(table: Table, measurer: Measurer, label: str | None) -> Figure | None:
@@ -124,7 +132,7 @@ def reliability_figure(table: Table, measurer: Measurer, label: str | None) -> F
     rows = [row for row in _shown(table, measurer) if row.cells != (ORACLES,)]
     if not rows:
         return None
-    columns = min(3, len(rows))
+    columns = min(4, len(rows))
     lines = -(-len(rows) // columns)
     width, height = 3.1 * columns + 0.5, 3.0 * lines + 0.75
     figure = new_figure(max(width, 6.8), height, label)
@@ -167,7 +175,7 @@ def _reliability_panel(axes: Axes, row: Row, measurer: Measurer) -> None:
 
 def decision_figure(table: Table, measurer: Measurer, label: str | None) -> Figure | None:
     """Net benefit over thresholds of a few systems, of treating everybody and of nobody."""
-    rows = [one for one in _shown(table, measurer) if (one.cells[0], one.variant) in DECIDING]
+    rows = [one for one in _shown(table, measurer) if (one.cells, one.variant) in DECIDING]
     if not rows:
         return None
     figure = new_figure(8.6, 4.8, label)
@@ -194,7 +202,9 @@ def _short(row: Row) -> str:
     return (
         row.labels[0]
         .replace(", fine-tuned directly", ", direct")
-        .split(", vote")[0]
+        .replace("Midbrain 3-D CNN", "Midbrain CNN")
+        .split(" of ")[0]
+        .removesuffix(" alone")
         .split(", cross")[0]
         .removesuffix(", fine-tuned")
     )
