@@ -23,6 +23,7 @@ from MRNLib.experiments.cohorts import ExperimentData, open_data
 from MRNLib.experiments.layout import Table
 from MRNLib.experiments.measuring import Measurer
 from MRNLib.experiments.plots import write_plots
+from MRNLib.experiments.recipes import Departure, departures
 from MRNLib.experiments.rendering import Facts, page, write_csv
 from MRNLib.experiments.results import Job, forget, read_result, state, tidy
 from MRNLib.experiments.scheduling import run_here, run_with_dask
@@ -47,6 +48,7 @@ class Plan:
         scale: How large everything is.
         device: Where networks compute.
         draws: Bootstrap draws of an interval.
+        departures: Where the settings are not the paper-scale files'.
     """
 
     tables: tuple[Table, ...]
@@ -56,6 +58,7 @@ class Plan:
     scale: Scale
     device: str
     draws: int
+    departures: tuple[Departure, ...]
 
     def unfinished(self, replace: bool = False) -> list[Job]:
         """Cells still to run; what a kill left of finished ones beyond their results is removed.
@@ -125,15 +128,16 @@ def make_plan(
     require_folder(out)
     radiomics = RADIOMICS in needed(wanted, oracles=False)
     patients = open_data(prepared(data), radiomics=radiomics)
-    jobs = []
-    for cell in chosen(needed(wanted, patients.oracles)):
+    jobs, cells = [], chosen(needed(wanted, patients.oracles))
+    for cell in cells:
         settings: dict[str, Any] = {}
         own: dict[str, Any] = {}
         if cell.kind == "network":
             config = cell_config(cell, size, configs, patients.trained_on, extra)
             settings, own = config.as_json(), config.identity()
         jobs.append(Job(cell, settings, own, patients, out.absolute(), device, threads))
-    return Plan(tuple(wanted), tuple(jobs), patients, out, size, device, draws)
+    apart = departures(cells, size, configs, patients.trained_on, extra)
+    return Plan(tuple(wanted), tuple(jobs), patients, out, size, device, draws, apart)
 
 
 def _at_least_one(option: str, number: int) -> int:
@@ -202,6 +206,7 @@ def write_pages(
         len(plan.data.train.identifiers),
         len(plan.data.evaluation.identifiers),
         notes,
+        plan.departures,
     )
     plots = write_plots(
         {table.number: table for table in plan.tables}, measurer, facts.data, plan.out

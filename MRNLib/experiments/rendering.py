@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +13,13 @@ from MRNLib.experiments.cells import IMAGE_ORACLE, LATENT_ORACLE, ORACLES, laten
 from MRNLib.experiments.findings import findings, p_text
 from MRNLib.experiments.layout import Figures, Row, Table
 from MRNLib.experiments.measuring import ALWAYS, Measurer
+from MRNLib.experiments.origin import origin
+from MRNLib.experiments.preface import Facts, marked_weights, preface
 from MRNLib.markdown import measure_title
 from MRNLib.markdown import table as markdown_table
 from MRNLib.writing import replaced
 
 EMPTY = ""
-RANDOM = "random weights"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the page says about the experiment.
-
-    Attributes:
-        data: ``phantom`` or ``human``.
-        command: What made it.
-        scale: ``smoke``, ``tiny`` or ``paper``.
-        training: Patients in the training folder, of whom a fold is left out.
-        evaluation: Patients evaluated on.
-        notes: Markdown that somebody wrote about this run, or empty.
-    """
-
-    data: str
-    command: str
-    scale: str
-    training: int
-    evaluation: int
-    notes: str = ""
 
 
 def page(
@@ -54,7 +33,7 @@ def page(
         facts: About the experiment.
         plots: File names of pictures beside the page, by their table.
     """
-    parts = [_opening(facts), _weights_section(tables, measurer), _reading(facts)]
+    parts = preface(tables, measurer, facts)
     parts.append(["## What was measured", "", *findings(tables, measurer)])
     if facts.notes:
         parts.append([facts.notes.strip()])
@@ -62,63 +41,8 @@ def page(
         parts.append(_section(table, measurer, facts))
         for name in plots.get(table.number, ()):
             parts.append([f"![{Path(name).stem} ({facts.data})]({name})"])
+    parts.append([f"## What computed this page ({facts.data})", "", *origin(measurer.results)])
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
-
-
-def _opening(facts: Facts) -> list[str]:
-    if facts.data == "phantom":
-        lines = ["# The paper's tables, measured on phantoms", ""]
-        lines += [
-            "**Phantom.** Every figure of ours on this page was measured on digital patients. It "
-            "says how the method works on images that a generator made, and nothing about people. "
-            "The paper's figures were measured on 100 patients of the challenge; they stand beside "
-            "ours to be looked at, not to be compared with.",
-            "",
-        ]
-    else:
-        lines = ["# The paper's tables, measured again", ""]
-    lines += [
-        f"Scale `{facts.scale}`: {facts.training} patients to train on, of whom the first of five "
-        f"folds is left out, and {facts.evaluation} that no training saw, on whom everything is "
-        "measured. Made by",
-        "",
-        "```",
-        facts.command,
-        "```",
-    ]
-    return lines
-
-
-def _weights_section(tables: Sequence[Table], measurer: Measurer) -> list[str]:
-    """What rows without published weights leave untested."""
-    if not any(_weights(row, measurer) == RANDOM for table in tables for row in table.rows):
-        return []
-    return [
-        f'**Rows marked "{RANDOM}"** were trained from a random start where the paper starts from '
-        "published weights (DINOv2's, M3D-CLIP's). What makes the paper's case stays untested in "
-        "them: that a network trained on natural images carries over to a few hundred MR scans, "
-        "that fine-tuning it directly collapses while MRN does not (Tables 2 and 9), that a 3-D "
-        "model of other images carries over less, and that a larger backbone carries over better "
-        "(Table 7). They test that the method, its losses and its parts work and what they add to "
-        "a network without prior knowledge."
-    ]
-
-
-def _reading(facts: Facts) -> list[str]:
-    lines = [
-        f"Figures are percentages; 95 % bootstrap intervals over the {facts.evaluation} patients "
-        "in brackets, decisions at a probability of .5. *p* is DeLong's test of the row's AUC "
-        "against the full model's on the same patients, not corrected for the number of rows. "
-        "Every row is one training with one seed: neither interval nor *p* holds the spread "
-        "between trainings."
-    ]
-    if facts.data == "phantom":
-        lines.append(
-            "The image oracle reads measurements inside the true masks (logistic regression, "
-            "cross-validated on the evaluation patients); the latent oracle knows the state from "
-            "which the images were made: no classifier can expect to be above it."
-        )
-    return lines
 
 
 def _section(table: Table, measurer: Measurer, facts: Facts) -> list[str]:
@@ -144,9 +68,11 @@ def with_oracles(table: Table, measurer: Measurer) -> list[Row]:
     if ORACLES not in measurer.results:
         return rows
     padding = ("",) * (len(table.columns) - 1)
-    names = {IMAGE_ORACLE: "Image oracle", LATENT_ORACLE: "Latent oracle"}
+    labels = {IMAGE_ORACLE: ("Image oracle", *padding), LATENT_ORACLE: ("Latent oracle", *padding)}
+    labels |= {row.variant: row.labels for row in table.rows if row.cells == (ORACLES,)}
     return rows + [
-        Row((f"*{name}*", *padding), (ORACLES,), variant=variant) for variant, name in names.items()
+        Row((f"*{name}*", *others), (ORACLES,), variant=variant)
+        for variant, (name, *others) in labels.items()
     ]
 
 
@@ -162,7 +88,7 @@ def _cells(table: Table, row: Row, names: Sequence[str], measurer: Measurer) -> 
     shown.append(_p_value(measurer.against_full(row)))
     if latent:
         shown.append(_latent(row, measurer))
-    return [*shown, _weights(row, measurer)]
+    return [*shown, marked_weights(row, measurer)]
 
 
 def _latent(row: Row, measurer: Measurer) -> str:
@@ -170,12 +96,6 @@ def _latent(row: Row, measurer: Measurer) -> str:
         return EMPTY
     oracle = Row((), (ORACLES,), variant=latent_variant(row.variant))
     return _percent(measurer.figure(oracle, "auc")[0])
-
-
-def _weights(row: Row, measurer: Measurer) -> str:
-    if measurer.why_missing(row):
-        return EMPTY
-    return RANDOM if measurer.scored(row).weights == "random" else EMPTY
 
 
 def _paper(figures: Figures | None) -> str:

@@ -22,6 +22,7 @@ from MRNLib.anatomy import MASKINGS
 from MRNLib.errors import Cancelled, MrnError
 from MRNLib.experiments.cells import FOLDS, masking_name
 from MRNLib.experiments.cohorts import EVALUATION, TRAIN, patients_of
+from MRNLib.experiments.origin import COMMIT, source_commit
 from MRNLib.experiments.results import (
     CellResult,
     Job,
@@ -215,4 +216,4 @@ def _versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return found | ({COMMIT: source_commit()} if source_commit() else {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +79,17 @@ def drawn_result(key: str, strength: float, patients: int = 60) -> CellResult:
         found |= {latent_variant(masking_name(one)): margins() for one in MASKINGS}
     weights = "random" if cell.system in ("mrn", "m3d-clip") else "none"
     identifiers = [f"case_{number:03d}" for number in range(patients)]
-    return CellResult({"cell": key}, identifiers, labels.tolist(), found, weights, 1.0, "cpu", {})
+    identity = {"cell": key, "settings": drawn_settings(key)}
+    return CellResult(identity, identifiers, labels.tolist(), found, weights, 1.0, "cpu", {})
+
+
+@lru_cache
+def drawn_settings(key: str) -> dict[str, Any]:
+    """What a network's result says that it was trained with."""
+    cell = CELLS[key]
+    if cell.kind != "network":
+        return {}
+    return cell_config(cell, SCALES["tiny"], CONFIGS, "phantom").identity()
 
 
 def all_results(**strengths: float) -> dict[str, CellResult]:

@@ -14,7 +14,7 @@ from MRNLib.experiments.results import begin, differences, forget, read_result, 
 
 @pytest.fixture
 def job(tmp_path):
-    return make_job(FULL, write_patients(tmp_path / "data"), tmp_path / "out")
+    return make_job(FULL, write_patients(tmp_path / "data", train=12), tmp_path / "out")
 
 
 def test_a_result_is_read_as_it_was_written(job):

@@ -10,15 +10,20 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from experiment_helpers import all_results
+from experiment_helpers import CONFIGS, all_results
 
-from MRNLib.experiments.cells import FULL, ORACLES
+from MRNLib import __version__
+from MRNLib.experiments import origin, plots
+from MRNLib.experiments.cells import CELLS, FULL, ORACLES, SCALES
 from MRNLib.experiments.findings import findings, p_text
 from MRNLib.experiments.layout import Row
 from MRNLib.experiments.measuring import Measurer
 from MRNLib.experiments.plots import write_plots
-from MRNLib.experiments.rendering import Facts, page, with_oracles, write_csv
+from MRNLib.experiments.preface import Facts
+from MRNLib.experiments.recipes import departures
+from MRNLib.experiments.rendering import page, with_oracles, write_csv
 from MRNLib.experiments.tables import TABLES
+from MRNLib.radiomics import FAMILIES
 
 ALL = list(TABLES.values())
 FACTS = Facts("phantom", "python Training/reproduce_tables.py --scale tiny", "tiny", 2000, 60)
@@ -126,7 +131,109 @@ def test_the_text_follows_the_figures(measurer):
     line = next(line for line in lines if "that of SERes10 (" in line and "of MRN" in line)
     assert "not told apart" in line
     worse = Measurer(all_results(mrn=0.1, mrn_d_ffa_sfa_dpt=5.0), {}, draws=20)
-    assert any("mSupMoCo (in the full model) harms (−" in line for line in findings(ALL, worse))
+    lines = findings(ALL, worse)
+    line = next(line for line in lines if "Table 2: mSupMoCo (in the full model)" in line)
+    assert ": this training scored lower with it (−" in line
+
+
+def test_one_seed_and_many_comparisons_are_told_once_before_the_list(measurer, text):
+    lines = findings(ALL, measurer)
+    compared = sum(line.count("(p ") + line.count(", p ") for line in lines[2:])
+    assert compared >= 20
+    assert "One seed stands behind each row" in lines[0]
+    assert f"not corrected for the {compared} comparisons below" in lines[0]
+    assert text.count("One seed stands behind each row") == 1
+    for word in ("helps", "harms", "makes no difference"):
+        assert word not in text
+
+
+def test_a_difference_in_epochs_is_part_of_what_was_seen(measurer):
+    found = [line for line in findings([TABLES["2"]], measurer) if "Table 2: " in line]
+    said = "; phase 1 is part of the difference: 6 epochs against 5)"
+    assert [line.split()[3] for line in found if said in line] == ["DPT"]
+    pair = [line for line in findings([TABLES["6"]], measurer) if "SERes10-mSupMoCo" in line]
+    assert said in pair[0]
+
+
+def test_what_each_system_sees_is_told(text):
+    rows = section(text, "All systems")
+    sees = {cells[0].strip("*"): cells[rows[0].index("Sees")] for cells in rows[1:]}
+    assert sees["MRN"] == sees["M3D-CLIP, fine-tuned"] == "four boxes"
+    assert "true masks" in sees["SERes10"]
+    assert sees["SERes10"] == sees["SERes10-mSupMoCo"]
+    assert "true masks" in sees["Radiomics, LR"]
+    assert "midbrain" in sees["Midbrain 3-D CNN, fold 0 alone"]
+    assert all(sees.values())
+    assert "the boxes of all systems come from the true masks" in text
+
+
+def test_the_image_oracle_learns_from_others_than_the_networks(text):
+    assert "it learns from the evaluation patients" in text
+    assert "pooled scores of the five fits" in text
+
+
+def test_what_radiomics_measure_is_told(text):
+    assert FAMILIES == ("statistics", "glcm", "glrlm")
+    assert "first-order statistics and grey-level co-occurrence and run-length" in text
+    assert "Shape and volume are left out" in text
+
+
+def test_one_fold_of_the_midbrain_cnn_stands_beside_the_vote(text, measurer):
+    rows = {cells[0]: cells for cells in section(text, "All systems")}
+    value, low, high = measurer.figure(Row((), ("midbrain-cnn-fold0",)), "auc")
+    wanted = f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    assert wanted in rows["Midbrain 3-D CNN, fold 0 alone"]
+    assert wanted not in rows["Midbrain 3-D CNN, vote of 5 folds"]
+    vote, alone = (row for row in TABLES["systems"].rows if "midbrain-cnn-fold0" in row.cells)
+    assert plots._style(vote) != plots._style(alone)
+
+
+def test_settings_that_are_not_the_papers_are_on_the_page(measurer):
+    found = departures(CELLS.values(), SCALES["tiny"], CONFIGS, "phantom", ["mrn:train.seed=7"])
+    text = page(ALL, measurer, dataclasses.replace(FACTS, departures=found), {})
+    rows = section("## " + text.split("<summary>")[1], f"All {len(found)} that differ")
+    by_setting = {}
+    for setting, here, paper, systems in rows[1:]:
+        by_setting.setdefault(setting.strip("`"), []).append((here, paper, systems))
+    mrn = "mrn, mrn-small"
+    assert by_setting["loss.segmentation"] == [("3.0", "1.0", mrn)]
+    assert by_setting["loss.contrastive"][0][:2] == ("0.02", "0.1")
+    assert ("1", "400") in [one[:2] for one in by_setting["train.phase1_epochs"]]
+    assert by_setting["train.seed"] == [("7", "1", mrn)]
+    assert by_setting["augment.noise"] == [("0.0", "0.03", "all")]
+    assert ("32", "null", "mrn-small") in by_setting["model.backbone.embed_dim"]
+    assert "trained_on" not in by_setting
+
+
+def test_at_the_papers_scale_nothing_differs(measurer, text):
+    assert departures(CELLS.values(), SCALES["paper"], CONFIGS, "human") == ()
+    assert "<details>" not in text
+
+
+def test_the_page_says_what_computed_it():
+    results = all_results()
+    for number, (key, one) in enumerate(results.items()):
+        versions = {"mrn": "0.1", "torch": f"2.{15 + number % 2}"}
+        results[key] = dataclasses.replace(
+            one, versions=versions, seconds=360.0, device="cpu (x86_64)"
+        )
+    text = page(ALL, Measurer(results, {}, draws=20), FACTS, {}).split("## What computed")[1]
+    assert f"{len(CELLS)} cells, {len(CELLS) / 10:.2f} hours of computing" in text
+    assert "MRN 0.1, PyTorch 2.15 and 2.16" in text
+    assert "Networks on cpu (x86_64), fp32." in text
+    assert f"This page: MRN {__version__}" in text
+    assert re.search(r"\d+ processors", text)
+
+
+def test_a_commit_is_told_of_this_checkout_alone(monkeypatch):
+    asked = origin.source_commit.__wrapped__
+    monkeypatch.setattr(origin, "_git", lambda _, what, *__: {"describe": "abc"}.get(what))
+    assert asked() == ""  # not a file of the repository around it
+    monkeypatch.setattr(origin, "_git", lambda *_: "abc")
+    assert asked() == "abc"
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", "")
+    assert asked() == ""  # no git
 
 
 def test_without_the_full_model_nothing_is_claimed():
