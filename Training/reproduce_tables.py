@@ -91,6 +91,7 @@ def reproduce(
         device=device,
         threads=threads,
         extra=settings or (),
+        draws=draws,
         prepared=lambda folder: prepared_data(folder, out, partial(ready_crops, workers=workers)),
     )
     about = "" if notes is None else notes.read_text(encoding="utf-8")
@@ -105,7 +106,7 @@ def reproduce(
                 replace=replace,
             )
     command = shlex.join(["python", "Training/reproduce_tables.py", *context.obj])
-    written = write_pages(plan, failed, command=command, draws=draws, notes=about)
+    written = write_pages(plan, failed, command=command, notes=about)
     print(f"written: {written}")
     if failed:
         print(f"{len(failed)} cells failed: {', '.join(sorted(failed))}", file=sys.stderr)

@@ -177,16 +177,13 @@ def run_plan(
         return run_with_dask(todo, board, workers=workers, scheduler=scheduler)
 
 
-def write_pages(
-    plan: Plan, failed: dict[str, str], *, command: str, draws: int | None = None, notes: str = ""
-) -> Path:
+def write_pages(plan: Plan, failed: dict[str, str], *, command: str, notes: str = "") -> Path:
     """Measures finished cells and writes Markdown, CSV and pictures.
 
     Args:
         plan: From :func:`make_plan`.
         failed: Why cells are missing, by key.
         command: What the page says it was made by.
-        draws: Bootstrap draws instead of the plan's.
         notes: Markdown for the page.
 
     Returns:
@@ -197,8 +194,7 @@ def write_pages(
         for job in plan.jobs
         if job.cell.key not in failed and state(job)[0] == "finished"
     }
-    draws = plan.draws if draws is None else _at_least_one("--draws", draws)
-    measurer = Measurer(results, failed, draws)
+    measurer = Measurer(results, failed, plan.draws)
     facts = Facts(
         plan.data.trained_on,
         command,

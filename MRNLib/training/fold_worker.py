@@ -200,12 +200,10 @@ def used_device(setup: Setup) -> str:
     Raises:
         InputError: There is no GPU to use.
     """
-    from MRNLib.training.distributed import own_device
+    from MRNLib.training.distributed import dealt_device
 
     torch.set_num_threads(setup.threads)
-    if own_device(setup.device).type == "cpu":
-        return "cpu"
-    return f"cuda:{setup.number % torch.cuda.device_count()}"
+    return str(dealt_device(setup.device, setup.number))
 
 
 def as_line(message: Setup | Task) -> str:

@@ -73,7 +73,7 @@ def test_cells_of_several_tables_are_run_once(data, tmp_path, no_training):
     assert len(whole.jobs) == len(CELLS)
     assert run_plan(whole, Board(say=lambda _: None), workers=0, replace=False) == {}
     assert no_training == list(CELLS)
-    page = write_pages(whole, {}, command="a command", draws=20).read_text()
+    page = write_pages(whole, {}, command="a command").read_text()
     for number in range(2, 10):
         assert f"## Table {number}. " in page
     assert "not run" not in page
