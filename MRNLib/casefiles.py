@@ -56,6 +56,13 @@ class Case:
     nm_mask: Path | None = None
     diagnosis: str | None = None
 
+    def without_folders(self, text: str) -> str:
+        """``text`` with the files named without their folders, which may name a patient."""
+        for path in (self.qsm, self.nm, self.t1, self.qsm_mask, self.nm_mask):
+            if path is not None:
+                text = text.replace(str(path), path.name)
+        return text
+
 
 @dataclass(frozen=True)
 class UnusableCase:
@@ -70,7 +77,7 @@ class UnusableCase:
     error: InputError
 
 
-def _named(folder: Path, name: str) -> Path | None:
+def named_file(folder: Path, name: str) -> Path | None:
     """The file ``name`` in one of the formats, None if there is none; two are refused."""
     found = [folder / f"{name}{ending}" for ending in FORMATS]
     found = [path for path in found if path.is_file()]
@@ -91,7 +98,7 @@ def find_case(folder: str | Path, diagnosis: str | None = None) -> Case:
         InputError: The QSM or NM file is missing, or a file is there in two formats.
     """
     folder = Path(folder)
-    paths = {name: _named(folder, name) for name in FILES}
+    paths = {name: named_file(folder, name) for name in FILES}
     qsm, nm = paths["QSM"], paths["NM"]
     if qsm is None or nm is None:
         missing = " and ".join(name for name in ("QSM", "NM") if paths[name] is None)

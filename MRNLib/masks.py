@@ -45,7 +45,7 @@ def read_mask(
     """
     path = Path(path)
     raw = files.read_raw(path)
-    labels = _whole_labels(raw.image, path)
+    labels = whole_labels(raw.image, path)
     image, warnings = _on_reference(labels, path, reference)
     array = sitk.GetArrayFromImage(image)
     _check_range(array, modality, path, split_merged)
@@ -70,7 +70,7 @@ def _listed(numbers: NDArray[Any], most: int = 12) -> str:
     return shown + (", ..." if len(numbers) > most else "")
 
 
-def _whole_labels(image: sitk.Image, path: Path) -> sitk.Image:
+def whole_labels(image: sitk.Image, path: Path) -> sitk.Image:
     """``image`` as uint8 if all its values are whole numbers 0-255."""
     array = sitk.GetArrayViewFromImage(image)
     expected = "whole numbers: 0 for background and one label for each nucleus and side"
