@@ -1,0 +1,1 @@
+"""Cohorts of any size: found, worked through on one machine or a cluster, put into tables."""
