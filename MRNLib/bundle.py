@@ -52,6 +52,11 @@ class Bundle:
         """Name, version and the start of the hash, for people."""
         return f"{self.manifest.name} {self.manifest.version} ({self.sha256[:12]})"
 
+    @property
+    def needs_t1(self) -> bool:
+        """Whether a segmenter was trained with T1."""
+        return any("T1" in entry.channels for entry in self.manifest.segmenters.values())
+
     def read(self, name: str) -> bytes:
         """The bytes of one file, after its size and hash were checked."""
         stored = self.manifest.files.get(name)

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from MRNLib.writing import replaced
 
+# Kept in memory: the masks of a few cases, or many thousand tokens. Older ones go.
+MEMORY_BYTES = 64 * 2**20
+
 
 def content_key(*parts: Any) -> str:
     """SHA-256 over arrays (dtype, shape and values) and JSON values, in order."""
@@ -32,16 +35,17 @@ def content_key(*parts: Any) -> str:
 
 
 class ArrayCache:
-    """Arrays by key: in memory, and in ``folder`` as ``.npy`` files when one is given."""
+    """Arrays by key: the latest in memory, all as ``.npy`` files in ``folder`` if one is given."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self._memory: dict[str, NDArray[Any]] = {}
+        self._bytes = 0
 
     def get(self, key: str) -> NDArray[Any] | None:
         """The array kept under ``key``, or None; an unreadable file counts as none."""
         if key in self._memory:
-            return self._memory[key]
+            return self._remember(key, self._memory[key])
         path = self._path(key)
         if path is None or not path.is_file():
             return None
@@ -49,17 +53,29 @@ class ArrayCache:
             array = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        self._memory[key] = array
-        return array
+        return self._remember(key, array)
 
     def put(self, key: str, array: NDArray[Any]) -> None:
         """Keeps ``array``; on disk it is written whole or not at all."""
-        self._memory[key] = array
+        self._remember(key, array)
         path = self._path(key)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replaced(path) as partial, partial.open("wb") as stream:
                 np.save(stream, array, allow_pickle=False)
+
+    def _remember(self, key: str, array: NDArray[Any]) -> NDArray[Any]:
+        """Puts ``array`` last, and lets the first ones go until the others fit."""
+        self._forget(key)
+        self._memory[key] = array
+        self._bytes += array.nbytes
+        while self._bytes > MEMORY_BYTES:
+            self._forget(next(iter(self._memory)))
+        return array
+
+    def _forget(self, key: str) -> None:
+        if key in self._memory:
+            self._bytes -= self._memory.pop(key).nbytes
 
     def _path(self, key: str) -> Path | None:
         return None if self.folder is None else self.folder / key[:2] / f"{key}.npy"

@@ -56,7 +56,7 @@ class Diagnosis:
 
 
 class Diagnoser:
-    """Diagnoses cases with one bundle and one set of parameters.
+    """Diagnoses cases with one bundle and one set of parameters; models are loaded once for all.
 
     Args:
         parameters: Settings; or the name or folder of a bundle, all other settings at their
@@ -73,6 +73,30 @@ class Diagnoser:
         self.bundle: Bundle = open_bundle(self.parameters.bundle)
         self.device = choose_device(self.parameters.device)
         self._cache = ArrayCache(self.parameters.cache)
+        self._segmenters = BundleSegmenters(
+            self.bundle,
+            self._cache,
+            device=self.device,
+            exact=self.parameters.exact_segmentation,
+        )
+        self._said: list[str] = []
+        self._classifier: Classifier | None = None
+
+    def classifier(self, said: list[str]) -> Classifier:
+        """The folds, kept from case to case; loaded anew after a GPU ran out of memory.
+
+        Args:
+            said: Receives what the classifier has to say from now on, until the next call.
+        """
+        self._said = said
+        if self._classifier is None or self._classifier.device != self.device:
+            self._classifier = Classifier(
+                self.bundle,
+                self.parameters,
+                cache=self._cache,
+                warn=lambda message: self._said.append(message),
+            )
+        return self._classifier
 
     def outline(self, case: Case, progress: Progress = silent) -> Outlines:
         """Reads and checks a case and completes its masks.
@@ -87,18 +111,10 @@ class Diagnoser:
             swap_modalities=self.parameters.swap_modalities,
             swap_sides=self.parameters.swap_sides,
             split_merged=self.parameters.split_merged,
-            t1_needed=any(
-                "T1" in entry.channels for entry in self.bundle.manifest.segmenters.values()
-            ),
+            t1_needed=self.bundle.needs_t1,
         )
         self._require_boxes_inside(images.qsm.image.GetSize())
-        segmenters = BundleSegmenters(
-            self.bundle,
-            self._cache,
-            device=self.device,
-            exact=self.parameters.exact_segmentation,
-        )
-        return outline(images, segmenters, part(progress, 0.05, 1.0))
+        return outline(images, self._segmenters, part(progress, 0.05, 1.0))
 
     def diagnose(self, case: Case, progress: Progress = silent) -> Diagnosis:
         """Reads, outlines, crops, classifies and measures one case.
@@ -109,10 +125,10 @@ class Diagnoser:
         """
         # First, so that folds, weights or a precision that cannot be used are said at once.
         said: list[str] = []
-        classifier = Classifier(self.bundle, self.parameters, cache=self._cache, warn=said.append)
+        classifier = self.classifier(said)
         outlines = self.outline(case, part(progress, 0.0, 0.7))
         images = outlines.images
-        rois = self._rois(outlines)
+        rois = self.rois(outlines)
         checked = check_rois(images, rois, self.parameters.masked)
         boxes = {name: roi.box for name, roi in rois.items()}
         shown = _report_images(outlines)
@@ -132,7 +148,7 @@ class Diagnoser:
         progress(1.0, "Done")
         return Diagnosis(examination, outlines, shown)
 
-    def _rois(self, outlines: Outlines) -> dict[str, Roi]:
+    def rois(self, outlines: Outlines) -> dict[str, Roi]:
         """The four ROIs from the masks, or where the user put them."""
         reference = outlines.images.qsm.image
         qsm_mask, nm_mask = (sitk.GetArrayViewFromImage(mask) for mask in outlines.masks)
@@ -196,17 +212,9 @@ class Diagnoser:
             trained_on=manifest.trained_on,
             phantom=images.phantom,
             degraded=bool(left_out),
-            warnings=tuple(dict.fromkeys(without_folders(text, case) for text in warnings)),
+            warnings=tuple(dict.fromkeys(case.without_folders(text) for text in warnings)),
             provenance=provenance(images, self.bundle, classifier, self.parameters),
         )
-
-
-def without_folders(text: str, case: Case) -> str:
-    """``text`` with the case's files named without their folders, which may name a patient."""
-    for path in (case.qsm, case.nm, case.t1, case.qsm_mask, case.nm_mask):
-        if path is not None:
-            text = text.replace(str(path), path.name)
-    return text
 
 
 def _report_images(outlines: Outlines) -> ReportImages:

@@ -49,12 +49,17 @@ class Outlines:
         assert nm_mask is not None
         return qsm_mask, nm_mask
 
-    def write(self, out: Path) -> dict[str, Path]:
-        """Writes ``QSM_mask.nii.gz`` and ``NM_mask.nii.gz``, each on its volume's own grid."""
+    def write(self, out: Path, ending: str = "mask") -> dict[str, Path]:
+        """Writes ``QSM_mask.nii.gz`` and ``NM_mask.nii.gz``, each on its volume's own grid.
+
+        Args:
+            out: Folder, made if missing.
+            ending: What takes the place of ``mask`` in the names.
+        """
         out.mkdir(parents=True, exist_ok=True)
         files = {}
         for mask, volume in zip(self.masks, (self.images.qsm, self.images.nm), strict=True):
-            path = out / f"{volume.role}_mask.nii.gz"
+            path = out / f"{volume.role}_{ending}.nii.gz"
             image = restore(mask, volume)
             # ITK writes this note as NIfTI's ``descrip``, 80 bytes at most.
             mark = f"{PHANTOM_MARK}. " if self.images.phantom else ""
@@ -131,6 +136,7 @@ def outline(
         InputError: The bundle's segmenter needs a T1 volume and none was given.
         Cancelled: From the progress callback.
     """
+    segmenters.warnings.clear()  # of an earlier case
     given = {"QSM": images.qsm_mask, "NM": images.nm_mask}
     missing: list[Modality] = [modality for modality in MODALITIES if given[modality] is None]
     notes = [f"{modality} mask: given" for modality in MODALITIES if modality not in missing]
@@ -144,8 +150,7 @@ def outline(
             images = replace(images, nm_mask=mask)
         origin = "from the cache" if known else f"nnU-Net of bundle {segmenters.bundle.identity}"
         notes.append(f"{modality} mask: {origin}{', whole volume' if segmenters.exact else ''}")
-    entries = segmenters.bundle.manifest.segmenters.values()
-    if images.t1 is not None and not any("T1" in entry.channels for entry in entries):
+    if images.t1 is not None and not segmenters.bundle.needs_t1:
         notes.append("T1: recorded, not used by this bundle's segmenters")
     return Outlines(images, tuple(notes), (*images.warnings, *segmenters.warnings))
 

@@ -136,3 +136,15 @@ def test_cache_on_disk_survives_and_ignores_damage(tmp_path):
     path.write_bytes(path.read_bytes()[:-3])
     assert ArrayCache(tmp_path).get("abcd") is None
     assert ArrayCache().get("abcd") is None
+
+
+def test_the_cache_keeps_the_latest_in_memory_and_all_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("MRNLib.cache.MEMORY_BYTES", 100)
+    in_memory, on_disk = ArrayCache(), ArrayCache(tmp_path)
+    for cache in (in_memory, on_disk):
+        for key in ("aa", "bb"):
+            cache.put(key, np.zeros(40, np.uint8))
+        cache.get("aa")  # used again, so "bb" is the one to go
+        cache.put("cc", np.zeros(40, np.uint8))
+    assert [in_memory.get(key) is not None for key in ("aa", "bb", "cc")] == [True, False, True]
+    assert all(on_disk.get(key) is not None for key in ("aa", "bb", "cc"))
