@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from MRNLib.experiments.running import Outcome
+from MRNLib.cluster.tasks import Outcome
 from MRNLib.progress import Progress, silent
 
 
@@ -31,6 +31,9 @@ class Board:
         ended = sum(value >= 1.0 for value in self._fractions.values())
         done = min(sum(self._fractions.values()) / total, 1.0)
         self._show(done, f"{ended} of {total} cells; {key}: {message}")
+
+    def pulse(self) -> None:
+        """Nothing: the callbacks draw."""
 
     def ended(self, outcome: Outcome, seconds: float) -> None:
         """One cell is over."""

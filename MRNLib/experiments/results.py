@@ -37,7 +37,6 @@ class Job:
         out: Absolute folder of the experiment, seen by all processes under this path.
         device: Where to compute.
         threads: Of each process.
-        stop: A file whose appearance asks to stop.
     """
 
     cell: Cell
@@ -47,7 +46,11 @@ class Job:
     out: Path
     device: str = "cpu"
     threads: int = 1
-    stop: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """The cell's."""
+        return self.cell.key
 
     @property
     def identity(self) -> dict[str, Any]:

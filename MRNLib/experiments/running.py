@@ -11,7 +11,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from MRNLib.anatomy import MASKINGS
+from MRNLib.cluster.tasks import Outcome
 from MRNLib.errors import Cancelled, MrnError
 from MRNLib.experiments.cells import FOLDS, masking_name
 from MRNLib.experiments.cohorts import EVALUATION, TRAIN, patients_of
@@ -39,21 +40,6 @@ LIBRARIES = ("torch", "numpy", "scikit-learn", "timm", "monai")
 TRAINING_SHARE = 0.95
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a cell ended.
-
-    Attributes:
-        key: The cell.
-        error: One line, or empty.
-        stopped: Somebody asked to stop; what was done is saved.
-    """
-
-    key: str
-    error: str = ""
-    stopped: bool = False
-
-
 def run_cell(job: Job, progress: Progress = silent, worker: int = 0) -> Outcome:
     """Runs a cell, or takes its result if it is there.
 
@@ -62,17 +48,11 @@ def run_cell(job: Job, progress: Progress = silent, worker: int = 0) -> Outcome:
         progress: Called with the fraction done and a line; may raise ``Cancelled``.
         worker: Number of this process among those of the machine: says which of its GPUs is used.
     """
-
-    def report(fraction: float, message: str) -> None:
-        if job.stop is not None and job.stop.exists():
-            raise Cancelled("asked to stop")
-        progress(fraction, message)
-
     try:
-        report(0.0, "starting")
+        progress(0.0, "starting")
         if state(job)[0] != "finished":
             begin(job)
-            _KINDS[job.cell.kind](replace(job, device=_used_device(job, worker)), report)
+            _KINDS[job.cell.kind](replace(job, device=_used_device(job, worker)), progress)
         tidy(job)
         job.error_file.unlink(missing_ok=True)
     except (Cancelled, KeyboardInterrupt):

@@ -12,9 +12,9 @@ import pytest
 import torch
 from experiment_helpers import make_job, write_patients
 
+from MRNLib.cluster.taskqueue import OnWorker
 from MRNLib.errors import Cancelled
 from MRNLib.experiments import running
-from MRNLib.experiments.cellqueue import run_on_worker
 from MRNLib.experiments.cells import CELLS, FULL, ORACLES, Cell
 from MRNLib.experiments.results import Job, read_result, state
 from MRNLib.experiments.running import run_cell
@@ -100,10 +100,12 @@ def test_a_stopped_cell_goes_on_to_the_same_predictions(finished, data, tmp_path
     assert found == wanted
 
 
-def test_a_file_asks_to_stop(data, tmp_path):
-    job = dataclasses.replace(make_job(CELL, data, tmp_path), stop=tmp_path / "stop")
+def test_a_file_asks_to_stop(data, tmp_path, monkeypatch):
+    worker = SimpleNamespace(name=0, log_event=lambda *_: None)
+    monkeypatch.setattr(distributed, "get_worker", lambda: worker)
+    job = make_job(CELL, data, tmp_path)
     (tmp_path / "stop").touch()
-    assert run_cell(job).stopped
+    assert OnWorker(run_cell, tmp_path / "stop", "")(job)[0].stopped
     assert not job.folder.exists()
 
 
@@ -118,7 +120,7 @@ def test_several_gpus_are_dealt_out_to_the_workers(data, tmp_path, monkeypatch):
             worker = SimpleNamespace(name=name, log_event=lambda *_: None)
             monkeypatch.setattr(distributed, "get_worker", lambda worker=worker: worker)
             job = dataclasses.replace(make_job(CELL, data, tmp_path), device=device)
-            assert run_on_worker(job)[0].error == ""
+            assert OnWorker(run_cell, tmp_path / "stop", "")(job)[0].error == ""
     dealt = ["cuda:0", "cuda:1", "cuda:0", "cuda:0"]
     assert used == [*dealt, *["cuda:1"] * 4, *["cpu"] * 4, *dealt]
     used.clear()

@@ -18,12 +18,14 @@ from unittest.mock import MagicMock
 import pytest
 from experiment_helpers import CONFIGS, make_job, write_patients
 
+from MRNLib.cluster import scheduling, taskqueue
+from MRNLib.cluster.tasks import Outcome
 from MRNLib.errors import InputError
-from MRNLib.experiments import cellqueue, scheduling
+from MRNLib.experiments import scheduling as of_cells
 from MRNLib.experiments.board import Board
 from MRNLib.experiments.cells import CELLS, Cell
 from MRNLib.experiments.results import Job, read_result, state
-from MRNLib.experiments.running import Outcome, run_cell
+from MRNLib.experiments.running import run_cell
 from MRNLib.experiments.scheduling import run_here, run_with_dask
 from MRNLib.training.crops import NO_SEED
 from MRNLib.training.folder import CHECKPOINT
@@ -127,8 +129,8 @@ def test_a_failed_cell_is_a_line_and_the_rest_goes_on(data, tmp_path):
 def test_a_cell_that_kills_every_worker_fails_alone(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(scheduling, "DEATHS", 1)
-    monkeypatch.setattr(cellqueue, "LOST_SECONDS", 20.0)
-    monkeypatch.setattr(cellqueue, "run_on_worker", die_or_run)
+    monkeypatch.setattr(taskqueue, "LOST_SECONDS", 20.0)
+    monkeypatch.setattr(of_cells, "run_cell", die_or_run)
     jobs = [make_job("mrn-d", data, tmp_path), make_job("seres10", data, tmp_path)]
     lines = Lines()
     failed = run_with_dask(jobs, lines.board)
@@ -143,8 +145,8 @@ def test_a_cell_that_empties_the_cluster_fails_alone(data, tmp_path, monkeypatch
         yield FragileClient()
 
     monkeypatch.setattr(scheduling, "connected", connected)
-    monkeypatch.setattr(cellqueue, "LOST_SECONDS", 0.3)
-    monkeypatch.setattr(cellqueue, "ROOM_SECONDS", 0.0)
+    monkeypatch.setattr(taskqueue, "LOST_SECONDS", 0.3)
+    monkeypatch.setattr(taskqueue, "ROOM_SECONDS", 0.0)
     jobs = [make_job("mrn-d", data, tmp_path), make_job("seres10", data, tmp_path)]
     lines = Lines()
     assert run_with_dask(jobs, lines.board) == {"mrn-d": scheduling.KILLER}
@@ -182,11 +184,11 @@ class FragileClient:
         return future
 
 
-def die_or_run(job: Job) -> tuple[Outcome, float]:
+def die_or_run(job: Job, *_) -> Outcome:
     """In the worker's place: one cell ends its process, the other does nothing."""
     if job.cell.key == "mrn-d":
         os.kill(os.getpid(), signal.SIGKILL)
-    return Outcome(job.cell.key), 0.0
+    return Outcome(job.cell.key)
 
 
 def test_workers_that_are_gone_are_started_again(data, tmp_path, monkeypatch):
@@ -208,9 +210,9 @@ def test_workers_that_are_gone_are_started_again(data, tmp_path, monkeypatch):
             yield client
 
     monkeypatch.setattr(scheduling, "connected", connected)
-    monkeypatch.setattr(cellqueue, "LOST_SECONDS", 0.5)
-    monkeypatch.setattr(cellqueue, "ROOM_SECONDS", 0.1)
-    monkeypatch.setattr(cellqueue, "run_on_worker", die_or_run)
+    monkeypatch.setattr(taskqueue, "LOST_SECONDS", 0.5)
+    monkeypatch.setattr(taskqueue, "ROOM_SECONDS", 0.1)
+    monkeypatch.setattr(of_cells, "run_cell", die_or_run)
     lines = Lines()
     assert run_with_dask([make_job("seres10", data, tmp_path)], lines.board) == {}
     assert lines.said == [

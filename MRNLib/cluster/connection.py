@@ -34,7 +34,7 @@ def connected(workers: int, scheduler: str | None, out: Path, deaths: int) -> It
     except ImportError as error:
         raise InputError(
             "Dask is not installed",
-            remedy="pip install 'mrn-diagnosis[scale]', or --workers 0 to run cells one by one",
+            remedy="pip install 'mrn-diagnosis[scale]', or --workers 0 to work in this process",
         ) from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is not None:
