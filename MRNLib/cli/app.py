@@ -7,7 +7,16 @@ import importlib.metadata
 import typer
 
 from MRNLib.anatomy import NOT_ATYPICAL, NOTICE
-from MRNLib.cli import batch, bundle, challenge, check, diagnose, evaluate, phantom
+from MRNLib.cli import (
+    batch,
+    bundle,
+    challenge,
+    challenge_predict,
+    check,
+    diagnose,
+    evaluate,
+    phantom,
+)
 from MRNLib.cli.run import run_app
 
 app = typer.Typer(
@@ -19,7 +28,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for commands in (diagnose, batch, check, phantom, evaluate, bundle, challenge):
+for commands in (
+    diagnose,
+    batch,
+    check,
+    phantom,
+    evaluate,
+    bundle,
+    challenge_predict,
+    challenge,
+):
     commands.register(app)
 
 
