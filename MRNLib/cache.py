@@ -64,6 +64,11 @@ class ArrayCache:
             with replaced(path) as partial, partial.open("wb") as stream:
                 np.save(stream, array, allow_pickle=False)
 
+    def forget(self) -> None:
+        """Lets go of what is in memory; the folder keeps what it has."""
+        self._memory.clear()
+        self._bytes = 0
+
     def _remember(self, key: str, array: NDArray[Any]) -> NDArray[Any]:
         """Puts ``array`` last, and lets the first ones go until the others fit."""
         self._forget(key)

@@ -82,9 +82,14 @@ class Classifier:
             for fold in self.folds
         }
 
+    def begin(self) -> None:
+        """Counts from here on: for another patient."""
+        for encoder in self._encoders.values():
+            encoder.computed = 0
+
     @property
     def computed(self) -> dict[int, int]:
-        """Encodings computed so far, by fold; tokens found in the cache do not count."""
+        """Encodings computed for this patient, by fold; tokens of the cache do not count."""
         return {fold: encoder.computed for fold, encoder in self._encoders.items()}
 
     @property

@@ -96,7 +96,15 @@ class Diagnoser:
                 cache=self._cache,
                 warn=lambda message: self._said.append(message),
             )
+        self._classifier.begin()
         return self._classifier
+
+    def forget(self) -> None:
+        """Lets go of what was computed of earlier cases, so that a result does not tell of them.
+
+        Models stay loaded, and the cache folder, if there is one, as it is.
+        """
+        self._cache.forget()
 
     def outline(self, case: Case, progress: Progress = silent) -> Outlines:
         """Reads and checks a case and completes its masks.
