@@ -73,7 +73,7 @@ def masking_chart(examination: Examination, warning: str | None) -> Figure:
     dots = figure.add_axes((0.01, bottom, 0.2, share))
     bars = figure.add_axes((0.22, bottom, 0.55, share), sharey=dots)
     texts = figure.add_axes((0.78, bottom, 0.21, share), sharey=dots)
-    _masked_dots(dots, [row.masked for row in rows])
+    masked_dots(dots, [row.masked for row in rows])
     _scale(bars, examination)
     base = examination.probability_pd
     for y, row in enumerate(rows):
@@ -131,7 +131,7 @@ def _scale(axes: Axes, examination: Examination) -> None:
         spine.set_edgecolor(LINE)
 
 
-def _masked_dots(axes: Axes, rows: list[tuple[str, ...]]) -> None:
+def masked_dots(axes: Axes, rows: list[tuple[str, ...]]) -> None:
     """A column per ROI; an open ring where a row masks it, a filled dot where the model saw it."""
     for x, name in enumerate(ROI_NAMES):
         axes.text(x, -0.9, name, ha="center", va="center", fontsize=8, color=INK)

@@ -60,7 +60,7 @@ def fill(examination: Examination, images: ReportImages, folder: Path) -> list[s
         "diagnosis.json": to_json(examination),
         "biomarkers.csv": biomarkers_csv(examination),
     }
-    figures = {name: _png(figure) for name, figure in figures_of(examination, images).items()}
+    figures = {name: png(figure) for name, figure in figures_of(examination, images).items()}
     texts["report.html"] = page(examination, figures)
     contents = {name: text.encode("utf-8") for name, text in texts.items()}
     contents |= {f"figures/{name}.png": data for name, data in figures.items()}
@@ -117,7 +117,8 @@ def figures_of(examination: Examination, images: ReportImages) -> dict[str, Figu
     return drawn
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
