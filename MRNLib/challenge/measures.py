@@ -4,9 +4,11 @@ A surface is the voxels of a mask that have one of their six neighbours outside.
 has a distance to the nearest surface voxel of the other mask, from exact nearest neighbours (a k-d
 tree of scipy): nothing depends on the size of the volume, and a stray voxel far away costs nothing.
 
-The two measures that the challenge scores are as in its ``metric.py``, which takes them from MedPy
-(0.5.2). The other two are MONAI's ``compute_hausdorff_distance`` at the 95th percentile and
-``compute_average_surface_distance``, symmetric (tested against both libraries' definitions).
+The two measures that the challenge scores are as in its ``metric.py``, which takes them from MedPy:
+the tables that it and we write of the same masks are the same to the byte (MedPy 0.5.2, NumPy 2.4;
+with other versions a structure that neither mask has can get a Dice of 0 or 1 there). The other two
+are MONAI's ``compute_hausdorff_distance`` at the 95th percentile and
+``compute_average_surface_distance``, symmetric.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from MRNLib.metrics import dice
+
 Box = tuple[slice, ...]
 
 
@@ -29,7 +33,7 @@ class Agreement:
     """One structure of one patient, predicted against true.
 
     Attributes:
-        dice: Overlap; 1 when both masks are empty, which is MedPy's value.
+        dice: Overlap, NaN when both masks are empty.
         hausdorff: Largest distance of either surface from the other, in voxels whatever their
             shape. This and the following are infinite when a mask is empty.
         hausdorff95_mm: Larger of the two surfaces' 95th percentiles, mm.
@@ -79,17 +83,14 @@ def agreement(truth: ArrayLike, predicted: ArrayLike, spacing: Sequence[float]) 
         spacing: mm of a voxel along each axis.
     """
     masks = [np.asarray(mask, bool) for mask in (truth, predicted)]
-    sizes = [int(np.count_nonzero(mask)) for mask in masks]
-    if not any(sizes):
-        return Agreement(1.0, math.inf, math.inf, math.inf)
-    dice = 2.0 * int(np.count_nonzero(masks[0] & masks[1])) / sum(sizes)
-    if not all(sizes):
-        return Agreement(dice, math.inf, math.inf, math.inf)
+    overlap = dice(*masks)
+    if not all(mask.any() for mask in masks):
+        return Agreement(overlap, math.inf, math.inf, math.inf)
     surfaces = [_surface(mask) for mask in masks]
     voxels = _distances(*surfaces)
     millimetres = _distances(*(surface * np.asarray(spacing, float) for surface in surfaces))
     return Agreement(
-        dice,
+        overlap,
         max(float(one.max()) for one in voxels),
         max(float(np.percentile(one, 95)) for one in millimetres),
         float(np.concatenate(millimetres).mean()),

@@ -1,7 +1,8 @@
 """The segmentation track's figures: means of each structure, region scores and the composite.
 
-A mean leaves out what is infinite, as the organisers' script does: a structure that was not found
-keeps its Dice of 0, and its Hausdorff distance costs nothing. How many were left out is counted.
+A mean leaves out what is infinite or not a number, as the organisers' script does: a structure that
+was not found keeps its Dice of 0, and its Hausdorff distance costs nothing; one that is in neither
+mask does not count at all. How many were left out is counted.
 
 The composite is printed as .6 QSM + .4 NM with one score for each region. The totals of the
 leaderboard are higher than that formula can give; they fit a sum over left and right (tested
@@ -37,7 +38,7 @@ class StructureMean:
         structure: Which.
         cases: How many were compared.
         infinite: In how many of them a mask lacks it, so that there is no distance.
-        dice: Mean overlap.
+        dice: Mean overlap, over the cases where a mask has it.
         dice_sd: Its standard deviation over the cases.
         hausdorff: Mean largest distance in voxels; NaN where no case has one.
         hausdorff95_mm: Mean 95th percentile, mm.
@@ -61,7 +62,7 @@ class StructureMean:
 
 def structure_mean(structure: Structure, found: Sequence[Agreement]) -> StructureMean:
     """Means of one structure over cases, of which there is at least one."""
-    dices = np.array([one.dice for one in found])
+    dices = np.array([one.dice for one in found if math.isfinite(one.dice)])
     there = [one for one in found if math.isfinite(one.hausdorff)]
     distances = np.array([(one.hausdorff, one.hausdorff95_mm, one.surface_mm) for one in there])
     means = distances.mean(axis=0) if there else np.full(3, math.nan)
@@ -69,8 +70,8 @@ def structure_mean(structure: Structure, found: Sequence[Agreement]) -> Structur
         structure,
         len(found),
         len(found) - len(there),
-        float(dices.mean()),
-        float(dices.std(ddof=1)) if len(dices) > 1 else math.nan,
+        float(dices.mean()) if dices.size else math.nan,
+        float(dices.std(ddof=1)) if dices.size > 1 else math.nan,
         *(float(value) for value in means),
     )
 

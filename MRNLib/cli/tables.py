@@ -30,6 +30,14 @@ def demo_table(rows: Iterable[tuple[Case, Examination]]) -> Table:
     return table
 
 
+def plain_table(header: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of text."""
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
 def batch_table(rows: Iterable[Sequence[str]]) -> Table:
     """A folder of cases: name, state, P(PD), decision."""
     table = Table(caption=NOTICE, caption_justify="left")
