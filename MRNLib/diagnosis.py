@@ -72,10 +72,10 @@ class Diagnoser:
         self.parameters = parameters or Parameters()
         self.bundle: Bundle = open_bundle(self.parameters.bundle)
         self.device = choose_device(self.parameters.device)
-        self._cache = ArrayCache(self.parameters.cache)
+        self.cache = ArrayCache(self.parameters.cache)
         self._segmenters = BundleSegmenters(
             self.bundle,
-            self._cache,
+            self.cache,
             device=self.device,
             exact=self.parameters.exact_segmentation,
         )
@@ -93,18 +93,11 @@ class Diagnoser:
             self._classifier = Classifier(
                 self.bundle,
                 self.parameters,
-                cache=self._cache,
+                cache=self.cache,
                 warn=lambda message: self._said.append(message),
             )
         self._classifier.begin()
         return self._classifier
-
-    def forget(self) -> None:
-        """Lets go of what was computed of earlier cases, so that a result does not tell of them.
-
-        Models stay loaded, and the cache folder, if there is one, as it is.
-        """
-        self._cache.forget()
 
     def outline(self, case: Case, progress: Progress = silent) -> Outlines:
         """Reads and checks a case and completes its masks.
