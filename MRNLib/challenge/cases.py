@@ -152,7 +152,7 @@ def _read_labels(folder: Path, name: str, modality: str) -> sitk.Image:
     highest = int(sitk.GetArrayViewFromImage(image).max())
     if highest > last:
         raise InputError(
-            f"wrong labels, up to {highest} where a {modality} mask has 0 to {last}", file=path
+            f"wrong labels, up to {highest} where the {modality} mask has 0 to {last}", file=path
         )
     return image
 
