@@ -6,18 +6,21 @@ case cannot stop the others; what can be compared of the case is compared all th
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from MRNLib import files, geometry
 from MRNLib.anatomy import LABEL_COUNT
 from MRNLib.casefiles import named_file
 from MRNLib.challenge.layout import PD_FILE, PROBABILITY_FILE, prediction_name, truth_name
 from MRNLib.challenge.measures import Agreement, agreements
-from MRNLib.challenge.regions import STRUCTURES
+from MRNLib.challenge.regions import STRUCTURES, Structure
 from MRNLib.errors import InputError
 from MRNLib.masks import whole_labels
 
@@ -130,16 +133,19 @@ def _compare_masks(job: Job, modality: str) -> tuple[tuple[Agreement, ...], list
         [structure.label for structure in structures],
         truth.GetSpacing()[::-1],
     )
-    return tuple(found), _empty(arrays, modality)
+    pairs = zip(structures, found, strict=True)
+    missing = [structure for structure, one in pairs if math.isinf(one.hausdorff)]
+    return tuple(found), _empty(arrays, missing)
 
 
-def _empty(arrays: list[np.ndarray], modality: str) -> list[str]:
-    present = [set(np.unique(array)) for array in arrays]
+def _empty(arrays: Sequence[NDArray[Any]], missing: Sequence[Structure]) -> list[str]:
+    """Which mask lacks which of some structures that are not in both."""
     notes = []
-    for which, labels in zip(("true", "predicted"), present, strict=True):
-        lacking = [one.name for one in STRUCTURES[modality] if one.label not in labels]
+    for which, array in zip(("true", "predicted"), arrays, strict=True):
+        lacking = [one.name for one in missing if not (array == one.label).any()]
         if lacking:
-            notes.append(f"no voxel of {', '.join(lacking)} in the {which} {modality} mask")
+            mask = missing[0].region.nucleus.modality
+            notes.append(f"no voxel of {', '.join(lacking)} in the {which} {mask} mask")
     return notes
 
 
