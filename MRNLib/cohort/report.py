@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE = "cohort.html"
+OUTLINES = "Demonstration model: outlines that it drew have to be checked."
 
 
 def write(
@@ -107,6 +108,6 @@ def figures_of(cohort: Cohort) -> dict[str, Figure]:
         "probability": report_charts.probability_figure(cohort, warning),
         "accuracy": accuracy_figure(cohort, warning),
         "maskings": report_charts.masking_figure(cohort, warning),
-        "biomarkers": biomarker_figure(cohort, warning),
+        "biomarkers": biomarker_figure(cohort, OUTLINES if cohort.demonstration else warning),
     }
     return {name: figure for name, figure in drawn.items() if figure is not None}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Interval = tuple[float, float, float]
 Array = NDArray[np.float64]
 MEASURES = ("accuracy", "f1", "sensitivity", "specificity", "brier", "ece")
+BOOTSTRAPPED = ("f1", "brier", "ece")
 DECISIONS = ("HC", "undecided", "PD")
 # Draws of a bootstrap over ten thousand cases are some 100 MB an array; their intervals are narrow.
 MOST_DRAWN = 2_000_000
@@ -71,7 +72,10 @@ def accuracy(cohort: Cohort) -> Accuracy | None:
         bootstrap = Bootstrap(truth, draws=draws)
         if min(counts.values()) >= FEWEST:
             figures["auc"] = auc_interval(truth, probabilities)
-        figures |= bootstrap.figures(MEASURES, probabilities)
+        figures |= bootstrap.figures(BOOTSTRAPPED, probabilities)
+        figures["accuracy"] = proportion(int(correct.sum()), len(truth))
+        for name, value in (("specificity", 0), ("sensitivity", 1)):
+            figures[name] = proportion(int(correct[truth == value].sum()), counts[GROUPS[value]])
     else:
         group = next(group for group, count in counts.items() if count)
         right = group, proportion(int(correct.sum()), len(truth))

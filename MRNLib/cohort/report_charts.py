@@ -78,7 +78,7 @@ def _probability_axis(
 
 
 def _distribution(axes: Axes, values: Array, color: str) -> None:
-    """Stacked dots of few cases, a histogram of many."""
+    """Stacked dots of few cases in the bins of a histogram, a histogram of many."""
     place = np.minimum((values * BINS).astype(int), BINS - 1)
     counts = np.bincount(place, minlength=BINS)
     if len(values) > DOTS:
@@ -89,13 +89,10 @@ def _distribution(axes: Axes, values: Array, color: str) -> None:
         text = f"highest bar {counts.max():,} cases"
         axes.text(1, 1.0, text, fontdict=style, transform=axes.transAxes)
         return
-    seen = np.zeros(BINS, int)
-    heights = []
-    for one in place[np.argsort(values, kind="stable")]:
-        heights.append(seen[one])
-        seen[one] += 1
-    axes.plot(np.sort(values), heights, "o", ms=6, mfc=lighter(color), mec=color, mew=1, zorder=3)
-    axes.set_ylim(-0.8, max(6.0, float(max(heights, default=0)) + 1))
+    heights = np.concatenate([np.arange(count) for count in counts])
+    middles = (np.repeat(np.arange(BINS), counts) + 0.5) / BINS
+    axes.plot(middles, heights, "o", ms=6, mfc=lighter(color), mec=color, mew=1, zorder=3)
+    axes.set_ylim(-0.8, max(6.0, float(counts.max()) + 0.5))
 
 
 def masking_figure(cohort: Cohort, warning: str | None) -> Figure | None:

@@ -156,7 +156,8 @@ def origin(cohort: Cohort, record: CohortRecord) -> list[tuple[str, str]]:
 
 
 def folder_name(path: str) -> str:
-    """The last part of a path, which may come from another system; other texts as they are."""
+    """The last part of a path, which may come from another system; other texts in words."""
+    path = {"True": "yes", "False": "no"}.get(path, path)
     for kind in (PureWindowsPath, PurePosixPath):
         if kind(path).is_absolute():
             return kind(path).name or path

@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE), str(HERE / "cohort")]
 
-from report_helpers_cohort import made_up  # noqa: E402
+from cohort_page_helpers import made_up  # noqa: E402
 
 from MRNLib.cohort.report import write  # noqa: E402
 
