@@ -1,7 +1,8 @@
-"""Whether a case of a folder is done already: what a batch goes by, in every front end."""
+"""Whether a case of a folder is done already: what every front end goes by."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ def finished_result(folder: Path, case: Case, parameters: Parameters) -> dict[st
         written = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         source = written["provenance"]
         same = (
-            source["bundle"]["sha256"] == _bundle_hash(parameters.bundle)
+            source["bundle"]["sha256"] == bundle_hash(parameters.bundle)
             and _settings(source["parameters"]) == _settings(parameters.to_jsonable())
             and {role: entry["sha256"] for role, entry in source["inputs"].items()}
             == _volume_hashes(case, parameters)
@@ -40,11 +41,27 @@ def finished_result(folder: Path, case: Case, parameters: Parameters) -> dict[st
     return written if same else None
 
 
+def result_identity(case: Case, parameters: Parameters, bundle_sha256: str) -> str:
+    """Hash of all that a case's result follows from: bundle, files, settings that change it.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    parts = {
+        "bundle": bundle_sha256,
+        "settings": _settings(parameters.to_jsonable()),
+        "inputs": _volume_hashes(case, parameters),
+        "masks": _mask_hashes(case),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in WITHOUT_EFFECT}
 
 
-def _bundle_hash(bundle: str) -> str | None:
+def bundle_hash(bundle: str) -> str | None:
+    """Identity of a bundle by name or folder, None if there is none; its manifest is not read."""
     folder = Path(bundle) if Path(bundle).is_dir() else folder_of(bundle)
     return None if folder is None else sha256(folder / MANIFEST)
 

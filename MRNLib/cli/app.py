@@ -8,11 +8,11 @@ import typer
 
 from MRNLib.anatomy import NOT_ATYPICAL, NOTICE
 from MRNLib.cli import (
-    batch,
     bundle,
     challenge,
     challenge_predict,
     check,
+    cohort,
     diagnose,
     evaluate,
     phantom,
@@ -30,11 +30,11 @@ app = typer.Typer(
 )
 for commands in (
     diagnose,
-    batch,
     check,
     phantom,
     evaluate,
     bundle,
+    cohort,
     challenge_predict,
     challenge,
 ):

@@ -38,8 +38,8 @@ def plain_table(header: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
     return table
 
 
-def batch_table(rows: Iterable[Sequence[str]]) -> Table:
-    """A folder of cases: name, state, P(PD), decision."""
+def cohort_table(rows: Iterable[Sequence[str]]) -> Table:
+    """Cases of a cohort: name, state, P(PD), decision."""
     table = Table(caption=NOTICE, caption_justify="left")
     for column in ("Case", "State", "P(PD)", "Decision"):
         table.add_column(column, overflow="fold")

@@ -1,0 +1,252 @@
+"""``mrn cohort``: folders of examinations, on one machine or a cluster."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from MRNLib.cli import cohort_report
+from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk, err
+from MRNLib.cli.diagnose import (
+    BundleName,
+    Cache,
+    CancelFile,
+    Device,
+    Exact,
+    Folds,
+    Jitter,
+    Margin,
+    MaskRoi,
+    Out,
+    Precision,
+    SplitMerged,
+    Style,
+    SwapModalities,
+    SwapSides,
+    Tta,
+)
+from MRNLib.cli.longwork import LINE_EVERY_SECONDS
+from MRNLib.errors import Cancelled
+from MRNLib.parameters import DEFAULT_BUNDLE, Parameters, parse_folds
+from MRNLib.progress import Progress
+
+if TYPE_CHECKING:
+    from MRNLib.cluster.tasks import Outcome
+    from MRNLib.cohort.order import Order
+
+# With more cases than this the terminal shows those that failed; the tables have all.
+SHOWN = 40
+BIDS = "BIDS-style folders"
+
+group = typer.Typer(
+    help="Diagnose cohorts of any size, put them into tables and into one report.",
+    no_args_is_help=True,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group and its commands."""
+    group.command(no_args_is_help=True)(run)
+    group.command(no_args_is_help=True)(tables)
+    cohort_report.register(group)
+    app.add_typer(group, name="cohort")
+
+
+def run(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Holds a folder for each case, with QSM.nii.gz and NM.nii.gz, or BIDS-style "
+            "sub-*/ses-*/anat.",
+        ),
+    ],
+    out: Out,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes on this machine; 0 works in this one. By default as many as it has "
+            "GPUs, or cores and memory for.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="A running Dask scheduler instead."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each process.")] = None,
+    keep: Annotated[
+        Literal["report", "masks", "none"],
+        typer.Option(help="Files kept of each case beside its record."),
+    ] = "report",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do cases again that failed before.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="What it always does.", hidden=True)
+    ] = False,
+    given_masks: Annotated[
+        bool, typer.Option(help="Use masks that lie beside the volumes.")
+    ] = True,
+    qsm_pattern: Annotated[
+        str, typer.Option(help="File name of the QSM.", rich_help_panel=BIDS)
+    ] = "*_Chimap.nii*",
+    nm_pattern: Annotated[
+        str, typer.Option(help="File name of the NM volume.", rich_help_panel=BIDS)
+    ] = "*_MT*.nii*",
+    t1_pattern: Annotated[
+        str, typer.Option(help="Of T1, if the bundle needs it.", rich_help_panel=BIDS)
+    ] = "*_T1w.nii*",
+    qsm_mask_pattern: Annotated[
+        str | None, typer.Option(help="Of the 16 nuclei's mask.", rich_help_panel=BIDS)
+    ] = None,
+    nm_mask_pattern: Annotated[
+        str | None, typer.Option(help="Of the NM mask.", rich_help_panel=BIDS)
+    ] = None,
+    mask_roi: MaskRoi = None,
+    bundle: BundleName = DEFAULT_BUNDLE,
+    folds: Folds = "",
+    margin: Margin = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    tta: Tta = False,
+    jitter: Jitter = True,
+    exact: Exact = False,
+    cache: Cache = None,
+    swap_modalities: SwapModalities = False,
+    swap_sides: SwapSides = False,
+    split_merged: SplitMerged = False,
+    progress: Style = ProgressStyle.bar,
+    cancel_file: CancelFile = None,
+) -> int:
+    """Diagnose every case of a folder; the same command goes on where it was stopped or killed.
+
+    --out gets cases/NAME.json, the record of each case; results/NAME, what 'mrn diagnose' writes;
+    and tables. A case that cannot be used is reported and the others go on; the command then ends
+    with code 3. Cases that were done with the same files, bundle and settings are passed over.
+    """
+    from MRNLib.cohort.discovery import Patterns
+    from MRNLib.cohort.order import Order
+
+    parameters = Parameters(
+        bundle=bundle,
+        folds=parse_folds(folds),
+        margin_mm=margin,
+        device=device,
+        precision=precision,
+        tta=tta,
+        exact_segmentation=exact,
+        jitter=jitter,
+        masked=tuple(mask_roi or ()),
+        cache=cache if cache is None else cache.absolute(),
+        swap_modalities=swap_modalities,
+        swap_sides=swap_sides,
+        split_merged=split_merged,
+    )
+    order = Order(
+        folder=folder,
+        out=out,
+        parameters=parameters,
+        keep=keep,
+        given_masks=given_masks,
+        patterns=Patterns(qsm_pattern, nm_pattern, t1_pattern, qsm_mask_pattern, nm_mask_pattern),
+        workers=workers,
+        scheduler=scheduler,
+        threads=threads,
+        retry_failed=retry_failed,
+    )
+    return run_order(order, Talk(progress), cancel_file)
+
+
+def run_order(order: Order, talk: Talk, cancel_file: Path | None = None) -> int:
+    """Runs an order, tells how it fares, and returns the exit code."""
+    from MRNLib.cohort.board import CohortBoard
+    from MRNLib.cohort.run import run_cohort
+
+    ended: list[Outcome] = []
+
+    def tell(outcome: Outcome) -> None:
+        ended.append(outcome)
+        _tell(talk, outcome)
+
+    with talk.progress(cancel_file) as report:
+        board = CohortBoard(_with_lines(talk, report), tell, talk.say)
+        try:
+            record = run_cohort(order, board)
+        except Cancelled:
+            talk.say(f"{len(ended)} cases have ended; the same command goes on.")
+            raise
+    total, failed = len(record.cases), board.failed
+    talk.event("result", cases=total, failed=failed, folder=str(order.out))
+    _show(talk, ended)
+    talk.say(
+        f"{total - failed} of {total} cases done, {board.before} of them before; tables and "
+        f"records in {order.out}"
+    )
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def tables(
+    folder: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The folder that 'mrn cohort run' wrote.")
+    ],
+    progress: Style = ProgressStyle.bar,
+) -> None:
+    """Make the tables again from the cases' records: CSV, and Parquet where pyarrow is installed.
+
+    May be done while the cohort is still being run.
+    """
+    from MRNLib.cohort.tables import write_tables
+
+    talk = Talk(progress)
+    written = write_tables(folder)
+    talk.event("result", files=[str(path) for path in written])
+    talk.say("\n".join(str(path) for path in written))
+
+
+def _with_lines(talk: Talk, report: Progress) -> Progress:
+    """Also a line now and then, for a log, where no bar is drawn."""
+    if talk.style is not ProgressStyle.bar or err.is_terminal:
+        return report
+    last = [time.monotonic()]
+
+    def both(fraction: float, message: str) -> None:
+        report(fraction, message)
+        if time.monotonic() - last[0] >= LINE_EVERY_SECONDS:
+            last[0] = time.monotonic()
+            talk.say(f"{time.strftime('%H:%M:%S')} {100 * fraction:5.1f} % {message}")
+
+    return both
+
+
+def _tell(talk: Talk, outcome: Outcome) -> None:
+    found = outcome.value
+    talk.event(
+        "case",
+        identifier=outcome.key,
+        state=found.state,
+        probability_pd=found.probability_pd,
+        decision=found.decision,
+        text=outcome.error,
+    )
+    if outcome.error and talk.style is not ProgressStyle.json:
+        talk.warn(f"{outcome.key} was left out. {outcome.error}")
+
+
+def _show(talk: Talk, ended: list[Outcome]) -> None:
+    """A table of all cases if they are few, else of the first that failed."""
+    from MRNLib.cli.tables import cohort_table
+
+    shown = sorted(ended, key=lambda outcome: outcome.key)
+    if len(shown) > SHOWN:
+        shown = [outcome for outcome in shown if outcome.error][:SHOWN]
+    rows = []
+    for outcome in shown:
+        found = outcome.value
+        probability = "" if found.probability_pd is None else f"{found.probability_pd:.2f}"
+        rows.append((outcome.key, found.state, probability, found.decision))
+    if rows:
+        talk.show(cohort_table(rows))
