@@ -94,7 +94,14 @@ def run_with_dask(
         with terminated_like_interrupted():
             while left:
                 with connected(workers, scheduler, out, DEATHS) as client:
-                    queue = TaskQueue(client, work, left, stop=stop, patient=scheduler is not None)
+                    queue = TaskQueue(
+                        client,
+                        work,
+                        left,
+                        stop=stop,
+                        patient=scheduler is not None,
+                        ahead=not losses,
+                    )
                     try:
                         queue.run(watcher)
                     except NoWorkers:

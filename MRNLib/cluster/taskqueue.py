@@ -26,6 +26,8 @@ POLL_SECONDS = 0.2
 ROOM_SECONDS = 2.0
 # How long there may be none: starting one takes long on a busy machine.
 LOST_SECONDS = 180.0
+# Tasks that take less than this are given out two for each place, so that no worker waits for one.
+BRIEF_SECONDS = 1.0
 KILLER = "its worker processes died again and again (out of memory?)"
 
 
@@ -36,8 +38,9 @@ class NoWorkers(Exception):
 class TaskQueue(Generic[SomeTask]):
     """Gives tasks to a scheduler, no more at once than its workers can run.
 
-    A task that waits on a worker would count as a reason when that worker dies; and a scheduler
-    that holds a few tasks is as quick with the last of ten thousand as with the first.
+    A task that waits on a worker counts as a reason when that worker dies. Where brief ones wait,
+    one that is given up for that is tried once more, and none waits from then on. A scheduler that
+    holds a few tasks is as quick with the last of ten thousand as with the first.
 
     Args:
         client: Of the scheduler.
@@ -45,19 +48,28 @@ class TaskQueue(Generic[SomeTask]):
         tasks: What to run.
         stop: A file, seen by all workers, whose appearance asks to stop.
         patient: Wait for workers however long it takes: another's scheduler gets them when it does.
+        ahead: Whether brief tasks may wait on a worker.
     """
 
     def __init__(
-        self, client: Client, work: Work, tasks: Sequence[SomeTask], *, stop: Path, patient: bool
+        self,
+        client: Client,
+        work: Work,
+        tasks: Sequence[SomeTask],
+        *,
+        stop: Path,
+        patient: bool,
+        ahead: bool = True,
     ) -> None:
         self.client, self.patient = client, patient
         self.failed: dict[str, str] = {}
         self._waiting = deque(tasks)
-        self._running: dict[Future, tuple[SomeTask, float]] = {}
+        self._running: dict[Future, tuple[SomeTask, float, bool]] = {}
         self._run = uuid.uuid4().hex[:8]  # another run's tasks may be on the same scheduler
         self._work = OnWorker(work, stop, f"mrn-{self._run}")
         self._places, self._asked, self._seen = 0, -math.inf, time.monotonic()
         self._one_ended = threading.Event()
+        self._ahead, self._seconds, self._given = ahead, math.inf, 0
 
     def run(self, watcher: Watcher) -> None:
         """Until all tasks have ended; the watcher is told of each.
@@ -70,18 +82,30 @@ class TaskQueue(Generic[SomeTask]):
         self.client.subscribe_topic(self._work.topic, _reader(watcher))
         while self._waiting or self._running:
             self._look(watcher)
-            while self._waiting and len(self._running) < self._places:
+            while self._waiting and len(self._running) < self._room:
                 self._submit(self._waiting.popleft())
             self._one_ended.wait(POLL_SECONDS)
             self._one_ended.clear()
             for future in [one for one in self._running if one.done()]:
-                task, started = self._running.pop(future)
-                self._end(*_ended(future, task.key, time.monotonic() - started), watcher)
+                task, started, waited = self._running.pop(future)
+                outcome, seconds = _ended(future, task.key, time.monotonic() - started)
+                if outcome.cause == "deaths" and waited:
+                    self._ahead = False
+                    self._waiting.appendleft(task)
+                else:
+                    self._end(outcome, seconds, watcher)
             watcher.pulse()
+
+    @property
+    def _room(self) -> int:
+        """How many tasks the scheduler may hold."""
+        return self._places * (2 if self._ahead and self._seconds < BRIEF_SECONDS else 1)
 
     def _end(self, outcome: Outcome, seconds: float, watcher: Watcher) -> None:
         if outcome.cause == "all":
             raise InputError(outcome.error)
+        first = self._seconds == math.inf
+        self._seconds = seconds if first else 0.8 * self._seconds + 0.2 * seconds
         watcher.ended(outcome, seconds)
         if outcome.error:
             self.failed[outcome.key] = outcome.error
@@ -89,7 +113,7 @@ class TaskQueue(Generic[SomeTask]):
     @property
     def running(self) -> list[SomeTask]:
         """Tasks that were given to a worker and have not ended."""
-        return [task for task, _ in self._running.values()]
+        return [task for task, *_ in self._running.values()]
 
     @property
     def left(self) -> list[SomeTask]:
@@ -103,9 +127,10 @@ class TaskQueue(Generic[SomeTask]):
 
     def _submit(self, task: SomeTask) -> None:
         # One name for all: the scheduler keeps a statistic of each name for as long as it runs.
-        name = (self._work.topic, task.key)
+        self._given += 1
+        name = (self._work.topic, task.key, self._given)
         future = self.client.submit(self._work, task, key=name, pure=False)
-        self._running[future] = (task, time.monotonic())
+        self._running[future] = (task, time.monotonic(), self._room > self._places)
         future.add_done_callback(lambda _: self._one_ended.set())
 
     def _look(self, watcher: Watcher) -> None:
