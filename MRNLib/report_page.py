@@ -203,6 +203,11 @@ def number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−").replace(",", "\u2009")
 
 
+def counted(count: int) -> str:
+    """A number of things, with thin thousands."""
+    return number(count, 0)
+
+
 def signed(value: float | None, digits: int) -> str:
     """``value`` with its sign, none where it rounds to zero; empty where it is unknown."""
     if value is None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from MRNLib.bootstrap import Bootstrap
 from MRNLib.cohort.report_cases import GROUPS, Cohort
 from MRNLib.cohort.report_charts import plain
-from MRNLib.delong import FEWEST, auc_interval
+from MRNLib.cohort.report_groups import FEWEST
+from MRNLib.delong import auc_interval
 from MRNLib.figures import INK, LINE, MUTED, PD_COLOR, new_figure
 from MRNLib.metrics import reliability_curve
 
@@ -37,7 +38,8 @@ class Accuracy:
     Attributes:
         counts: Cases of each group.
         failed: Labelled cases without a result: in no figure.
-        figures: Each measure with its 95 % interval; empty for one class only.
+        figures: Each measure with its 95 % interval; shares only where a class has few cases, none
+            for one class only.
         right: Share of the one class that is decided rightly at .5, for one class only.
         decisions: How often each group got each decision.
         decided: Accuracy over the cases outside the abstain limits, if the bundle has any.
@@ -68,19 +70,27 @@ def accuracy(cohort: Cohort) -> Accuracy | None:
     right = None
     correct = (probabilities >= 0.5) == (truth == 1)
     if all(counts.values()):
-        draws = max(200, min(1000, MOST_DRAWN // len(truth)))
-        bootstrap = Bootstrap(truth, draws=draws)
-        if min(counts.values()) >= FEWEST:
-            figures["auc"] = auc_interval(truth, probabilities)
-        figures |= bootstrap.figures(BOOTSTRAPPED, probabilities)
-        figures["accuracy"] = proportion(int(correct.sum()), len(truth))
-        for name, value in (("specificity", 0), ("sensitivity", 1)):
-            figures[name] = proportion(int(correct[truth == value].sum()), counts[GROUPS[value]])
+        figures = _figures(truth, probabilities, correct, min(counts.values()) >= FEWEST)
     else:
         group = next(group for group, count in counts.items() if count)
         right = group, proportion(int(correct.sum()), len(truth))
     failed = sum(case.group is not None for case in cohort.failed)
     return Accuracy(counts, failed, figures, right, _decisions(cohort), _decided(cohort))
+
+
+def _figures(
+    truth: NDArray[np.int64], probabilities: Array, correct: NDArray[np.bool_], enough: bool
+) -> dict[str, Interval]:
+    """The measures; those whose interval would be of a handful of cases only with ``enough``."""
+    chosen = {"accuracy": truth >= 0, "specificity": truth == 0, "sensitivity": truth == 1}
+    figures = {
+        name: proportion(int(correct[part].sum()), int(part.sum())) for name, part in chosen.items()
+    }
+    if enough:
+        draws = max(200, min(1000, MOST_DRAWN // len(truth)))
+        figures |= Bootstrap(truth, draws=draws).figures(BOOTSTRAPPED, probabilities)
+        figures["auc"] = auc_interval(truth, probabilities)
+    return figures
 
 
 def _decisions(cohort: Cohort) -> dict[str, dict[str, int]]:
@@ -109,9 +119,9 @@ def proportion(hits: int, of: int) -> Interval:
 
 
 def accuracy_figure(cohort: Cohort, warning: str | None) -> Figure | None:
-    """ROC curve and calibration side by side; None without cases of both classes."""
+    """ROC curve and calibration side by side; None without enough cases of both classes."""
     truth, probabilities = labelled(cohort)
-    if len(set(truth.tolist())) < 2:
+    if min(int((truth == 0).sum()), int((truth == 1).sum())) < FEWEST:
         return None
     figure = new_figure(10.4, 4.75, warning)
     roc = figure.add_axes((0.06, 0.15, 0.38, 0.77))
@@ -132,10 +142,8 @@ def _roc(axes: Axes, truth: NDArray[np.int64], probabilities: Array) -> None:
     at_half = (probabilities >= 0.5).astype(float)
     point = at_half[truth == 0].mean(), at_half[truth == 1].mean()
     axes.plot(*point, "o", ms=7, mfc="white", mec=PD_COLOR, mew=1.8, zorder=4, label="read at .5")
-    title = "ROC curve, 95 % bootstrap band"
-    if min(int(truth.sum()), int((1 - truth).sum())) >= FEWEST:
-        area, lower, upper = auc_interval(truth, probabilities)
-        title = f"ROC curve: AUC {area:.3f} [{lower:.3f}, {upper:.3f}]"
+    area, lower, upper = auc_interval(truth, probabilities)
+    title = f"ROC curve: AUC {area:.3f} [{lower:.3f}, {upper:.3f}], 95 % band"
     axes.legend(loc="lower right", frameon=False, fontsize=8.5, handletextpad=0.2)
     _square(axes, title, "1 − specificity", "sensitivity")
 

@@ -95,7 +95,7 @@ def _box(
         axes.plot(moved, values, "o", ms=2.4, color=lighter(color), mec="none", zorder=2)
     low, first, middle, third, high = np.percentile(values, [2.5, 25, 50, 75, 97.5])
     if len(values) > 2:
-        axes.vlines(x, low, high, color=color, lw=1, zorder=3)
+        axes.vlines((x, x), (low, third), (first, high), color=color, lw=1, zorder=3)
         box = (x - 0.3 * width, x + 0.3 * width, x + 0.3 * width, x - 0.3 * width)
         filled = len(values) > DOTS
         axes.fill(

@@ -14,6 +14,7 @@ from MRNLib.anatomy import MASKINGS, ROI_NAMES
 from MRNLib.charts import ABSTAIN_COLOR, NEUTRAL, lighter, masked_dots
 from MRNLib.cohort.report_cases import Cohort
 from MRNLib.figures import HC_COLOR, INK, LINE, MUTED, PD_COLOR, new_figure
+from MRNLib.report_page import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def group_names(cohort: Cohort) -> dict[str, str]:
     """The groups' names with their numbers of cases; ``all cases`` where none has a label."""
     groups = cohort.groups
     names = NAMES if groups.keys() - {""} else {"": "all cases"}
-    return {group: f"{names[group]} ({inside.sum():,})" for group, inside in groups.items()}
+    return {group: f"{names[group]} ({counted(inside.sum())})" for group, inside in groups.items()}
 
 
 def probability_figure(cohort: Cohort, warning: str | None) -> Figure:
@@ -84,9 +85,9 @@ def _distribution(axes: Axes, values: Array, color: str) -> None:
     if len(values) > DOTS:
         edges = np.arange(BINS) / BINS
         axes.bar(edges, counts, 1 / BINS, align="edge", color=lighter(color), ec=color, lw=0.6)
-        axes.set_ylim(0, counts.max() * 1.08)
+        axes.set_ylim(0, counts.max() * 1.25)
         style = {"ha": "right", "va": "top", "fontsize": 7.5, "color": MUTED}
-        text = f"highest bar {counts.max():,} cases"
+        text = f"highest bar {counted(counts.max())} cases"
         axes.text(1, 1.0, text, fontdict=style, transform=axes.transAxes)
         return
     heights = np.concatenate([np.arange(count) for count in counts])
@@ -116,7 +117,9 @@ def masking_figure(cohort: Cohort, warning: str | None) -> Figure | None:
         bars.text(value + 1.5, y, f"{value:.0f} %", va="center", fontsize=8.5, color=INK)
     bars.set_xlim(0, 112)
     bars.set_xticks((0, 25, 50, 75, 100))
-    bars.set_xlabel(f"cases of {len(rows):,} with another answer, %", fontsize=8, color=MUTED)
+    bars.set_xlabel(
+        f"cases of {counted(len(rows))} with another answer, %", fontsize=8, color=MUTED
+    )
     low, first, middle, third, high = np.percentile(changes, [5, 25, 50, 75, 95], axis=0)
     moves.hlines(range(count), low, high, color=NEUTRAL, lw=1)
     moves.hlines(range(count), first, third, color=NEUTRAL, lw=6)

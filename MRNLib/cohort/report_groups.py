@@ -15,8 +15,8 @@ from MRNLib.cohort.report_cases import Cohort
 Interval = tuple[float, float, float]
 Array = NDArray[np.float64]
 DRAWS = 4000
-# Fewer cases than this in a group have a median, but no test and no interval worth printing.
-FEWEST = 3
+# Of each group; fewer have no test, no ROC curve and no bootstrap interval worth printing.
+FEWEST = 5
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from MRNLib.cohort.records import CohortRecord
 from MRNLib.cohort.report_cases import Cohort
 from MRNLib.examination import NO_MEANING
 from MRNLib.report import PHANTOM
-from MRNLib.report_page import flattened
+from MRNLib.report_page import counted, flattened
 
 # Texts with more different values than this are summed up.
 FEW = 4
+# What does not make other results.
+WITHOUT_EFFECT = ("device", "platform", "setting · cache")
 
 
 def figure_warning(cohort: Cohort) -> str | None:
@@ -27,7 +29,11 @@ def figure_warning(cohort: Cohort) -> str | None:
     phantoms = sum(case.phantom for case in cohort.done)
     if phantoms and phantoms == len(cohort.done):
         return PHANTOM.replace("phantom, not a patient", "phantoms, not patients")
-    return f"{phantoms:,} of the cases are digital phantoms, not patients." if phantoms else None
+    return (
+        f"{counted(phantoms)} of the cases are digital phantoms, not patients."
+        if phantoms
+        else None
+    )
 
 
 def badge(cohort: Cohort) -> str:
@@ -38,7 +44,7 @@ def badge(cohort: Cohort) -> str:
     return (
         "digital phantoms"
         if phantoms == len(cohort.done)
-        else f"{phantoms:,} of {len(cohort.done):,} digital phantoms"
+        else f"{counted(phantoms)} of {counted(len(cohort.done))} digital phantoms"
     )
 
 
@@ -54,8 +60,8 @@ def cautions(cohort: Cohort, record: CohortRecord, labels: Mapping[str, str] | N
     repeated = sum(n > 1 for n in Counter(case.subject for case in done).values())
     if repeated:
         said.append(
-            f"{repeated:,} subjects have more than one examination. Tests and intervals take the "
-            "examinations as independent, which these are not."
+            f"{counted(repeated)} subjects have more than one examination. Tests and intervals "
+            "take the examinations as independent, which these are not."
         )
     if labels is not None:
         said += _labels(cohort, labels)
@@ -67,7 +73,7 @@ def _unfinished(cohort: Cohort, record: CohortRecord) -> list[str]:
     if not missing:
         return []
     return [
-        f"{missing:,} of {len(record.cases):,} cases have not been run yet; "
+        f"{counted(missing)} of {counted(len(record.cases))} cases have not been run yet; "
         "'mrn cohort run' goes on."
     ]
 
@@ -76,13 +82,16 @@ def _mixed(cohort: Cohort) -> list[str]:
     """Results that were not made in the same way."""
     said = []
     for fact, values in cohort.facts.items():
-        alike = fact in ("device", "platform") or len(values) == 1
-        if not alike:
-            what = "; ".join(f"{value} ({count:,})" for value, count in values.most_common(FEW))
+        if len(values) > 1 and fact not in WITHOUT_EFFECT:
+            what = "; ".join(
+                f"{value} ({counted(count)})" for value, count in values.most_common(FEW)
+            )
             said.append(f"Not all results were made alike. {fact}: {what}.")
     phantoms = sum(case.phantom for case in cohort.done)
     if 0 < phantoms < len(cohort.done):
-        said.append(f"{phantoms:,} of {len(cohort.done):,} cases are digital phantoms.")
+        said.append(
+            f"{counted(phantoms)} of {counted(len(cohort.done))} cases are digital phantoms."
+        )
     return said
 
 
@@ -99,12 +108,12 @@ def _labels(cohort: Cohort, labels: Mapping[str, str]) -> list[str]:
     if failed:
         said.append(f"{_cases(failed)} with a label failed and are in no figure.")
     if strangers:
-        said.append(f"The table of labels names {strangers:,} that are not in this cohort.")
+        said.append(f"The table of labels names {counted(strangers)} that are not in this cohort.")
     return said
 
 
 def _cases(count: int) -> str:
-    return f"{count:,} case{'' if count == 1 else 's'}"
+    return f"{counted(count)} case{'' if count == 1 else 's'}"
 
 
 def moment(text: str) -> str:
@@ -145,7 +154,9 @@ def origin(cohort: Cohort, record: CohortRecord) -> list[tuple[str, str]]:
         lines.append(("calibration", f"temperature {temperature:.3g}; {limits}; {source}"))
     for fact, values in cohort.facts.items():
         shown = values.most_common(FEW)
-        text = "; ".join(f"{one} ({n:,} cases)" if len(values) > 1 else one for one, n in shown)
+        text = "; ".join(
+            f"{one} ({counted(n)} cases)" if len(values) > 1 else one for one, n in shown
+        )
         lines.append((fact, text + (" …" if len(values) > FEW else "")))
     known = {fact.removeprefix("setting · ") for fact in cohort.facts} | {"bundle"}
     settings: dict[str, Any] = {

@@ -10,7 +10,7 @@ from MRNLib.cohort.report_accuracy import MEASURES, Accuracy
 from MRNLib.cohort.report_cases import Cohort
 from MRNLib.cohort.report_groups import SHOWN, Comparison, Interval, column, published
 from MRNLib.markdown import measure_title
-from MRNLib.report_page import number, signed
+from MRNLib.report_page import counted, number, signed
 
 SIGNIFICANT = 0.05
 
@@ -46,7 +46,7 @@ def comparison_line(one: Comparison) -> Line:
         one.shown.chapter,
         f"{one.shown.title}",
         one.shown.unit,
-        f"{one.counts[0]:,} / {one.counts[1]:,}",
+        f"{counted(one.counts[0])} / {counted(one.counts[1])}",
         *(interval_text(median, digits) for median in one.medians),
         interval_text(one.difference, digits, sign=True),
         f"{one.area:.2f}",
@@ -72,7 +72,7 @@ def distribution_lines(cohort: Cohort) -> list[Line]:
                     shown.chapter,
                     shown.title,
                     shown.unit,
-                    f"{len(known):,}",
+                    f"{counted(len(known))}",
                     number(float(middle), digits),
                     f"{number(float(first), digits)} to {number(float(third), digits)}",
                     "" if norm is None else number(norm, digits),

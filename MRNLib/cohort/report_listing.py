@@ -50,7 +50,7 @@ def _row(case: CaseRow, odd: Sequence[Oddity], folders: Sequence[str]) -> list[A
         missing = [None] * 6
         return [case.identifier, case.group, None, None, "", None, "", *missing[:2],
                 _rounded(case.seconds, 1), f"failed: {reason}", 0]  # fmt: skip
-    far = [one.size for one in odd if one.size < 1000]
+    far = [one.size for one in odd if one.measured]
     return [
         case.identifier,
         case.group,

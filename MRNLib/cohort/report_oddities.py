@@ -52,10 +52,12 @@ class Oddity:
     Attributes:
         text: As a phrase.
         size: How far off, in SDs; what is missing comes before everything that is measured.
+        measured: Whether ``size`` is a distance, or only a place in the order.
     """
 
     text: str
     size: float
+    measured: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _said(case: CaseRow) -> Iterator[Oddity]:
     """What the examination itself found odd: nuclei that are small, large, missing or astray."""
     for flag in case.flags:
         gone = flag.endswith(("not in the mask", "is absent", "do not overlap"))
-        yield Oddity(flag, MISSING if gone else FAR_FROM_COHORT)
+        yield Oddity(flag, MISSING if gone else FAR_FROM_COHORT, measured=False)
 
 
 def _far_from_cohort(
@@ -175,7 +177,7 @@ def _other_images(done: list[CaseRow]) -> Iterator[tuple[int, Oddity]]:
     for row, case in enumerate(done):
         for text in case.images:
             if text not in usual and text.split(":")[0] in roles:
-                yield row, Oddity(f"unlike the others: {text}", FAR_FROM_PUBLISHED)
+                yield row, Oddity(f"unlike the others: {text}", FAR_FROM_PUBLISHED, measured=False)
 
 
 def _once(odd: list[Oddity]) -> list[Oddity]:

@@ -15,12 +15,12 @@ from MRNLib.cohort import report_head, report_listing, report_oddities
 from MRNLib.cohort.records import CohortRecord
 from MRNLib.cohort.report_accuracy import accuracy
 from MRNLib.cohort.report_cases import Cohort
-from MRNLib.cohort.report_groups import compare
+from MRNLib.cohort.report_groups import FEWEST, compare
 from MRNLib.cohort.report_lines import comparison_line, distribution_lines, measure_lines
 from MRNLib.cohort.report_reasons import grouped
 from MRNLib.examination import NO_MEANING
 from MRNLib.norms import SPREAD_SOURCE, SUSCEPTIBILITY_SOURCE, VOLUME_SOURCE
-from MRNLib.report_page import TEMPLATE_FOLDER
+from MRNLib.report_page import TEMPLATE_FOLDER, counted
 
 # Odd cases that the page lists, and things of each that it says; the table of cases has all.
 ODD_CASES, ODD_THINGS = 40, 4
@@ -56,7 +56,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["thin"] = lambda count: f"{count:,}"
+    environment.filters["thin"] = counted
     values = _summary(cohort, record, labels)
     values |= _cases(cohort, record, out, place)
     values["figures"] = {
@@ -123,6 +123,7 @@ def _cases(cohort: Cohort, record: CohortRecord, out: Path, place: Path) -> dict
         "shifts": report_oddities.shifts(cohort),
         "far": (report_oddities.FAR_FROM_COHORT, report_oddities.FAR_FROM_PUBLISHED),
         "fewest": report_oddities.FEWEST,
+        "fewest_of_group": FEWEST,
         "images": images.most_common(LAYOUTS),
         "image_kinds": len(images),
         "columns": report_listing.COLUMNS,

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from MRNLib.report_page import counted
 from MRNLib.rois import STRAYS
 
-NUMBER = re.compile(r"[-+−]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?")
+NUMBER = re.compile(r"(?<![A-Za-z])[-+−]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?")
 # An absolute path up to its last part: names of folders may be those of a user or a patient.
 FOLDERS = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:'\"]+[/\\])+")
 # The file that an error of this library names first; its folders may have spaces in their names.
@@ -36,7 +37,7 @@ class Reason:
         """The first of the cases, and how many more."""
         names = ", ".join(self.cases[:SHOWN])
         more = len(self.cases) - SHOWN
-        return f"{names} and {more:,} more" if more > 0 else names
+        return f"{names} and {counted(more)} more" if more > 0 else names
 
 
 def grouped(said: Iterable[tuple[str, str]], folders: Iterable[str] = ()) -> list[Reason]:

@@ -28,10 +28,11 @@
     }
     return made;
   }
+  function counted(number) { return number.toLocaleString("en").replaceAll(",", "\u2009"); }
   function draw() {
     body.replaceChildren(...rows.slice(0, shown).map(line));
     const seen = Math.min(shown, rows.length);
-    count.textContent = seen.toLocaleString("en") + " of " + rows.length.toLocaleString("en") + " rows";
+    count.textContent = counted(seen) + " of " + counted(rows.length) + " rows";
     more.hidden = seen === rows.length;
   }
   function compare(one, other) {
