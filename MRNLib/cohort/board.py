@@ -38,6 +38,10 @@ class CohortBoard:
         self._drawn = self._clock = time.monotonic()
         self._thread = threading.current_thread()
 
+    def look(self, message: str) -> None:
+        """Before anything is known; raises ``Cancelled`` from the callback."""
+        self._show(0.0, message)
+
     def known(self, outcomes: list[Outcome]) -> None:
         """Counts cases that ended before any was run."""
         self._total += len(outcomes)

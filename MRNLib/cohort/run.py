@@ -57,6 +57,7 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
     bundle = open_bundle(order.parameters.bundle)
     for fold in order.parameters.folds:
         bundle.encoder_sha256(fold)  # refuses one that is not there
+    board.look("Looking for cases")
     layout, found = survey(order, bundle)
     earlier = find_cohort(order.out)
     _require_same(earlier, order)
