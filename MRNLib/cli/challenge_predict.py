@@ -27,6 +27,15 @@ MOST_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which files are wanted, and for which cases."""
+
+    probability_file: bool
+    keep_strays: bool
+    skip_existing: bool
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one case.
 
@@ -69,6 +78,14 @@ def predict(
             "for; 'mrn challenge score' takes the area under the curve from it."
         ),
     ] = True,
+    keep_strays: Annotated[
+        bool,
+        typer.Option(
+            "--keep-strays",
+            help="Leave voxels in the masks that lie apart from their nucleus; one of them can "
+            "cost a structure its score, which goes by the maximum Hausdorff distance.",
+        ),
+    ] = False,
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -81,8 +98,8 @@ def predict(
     """Predict masks and votes in the layout of the PDCADxFoundation challenge.
 
     Every case gets NM_pred.nii.gz and QSM_pred.nii.gz, in the challenge's labels and its volumes'
-    own geometry, and PD_pred.txt with 1 (P(PD) of .5 or more) or 0. T1 is optional, and masks
-    beside the volumes are not looked at.
+    own geometry, and PD_pred.txt with 1 (P(PD) of .5 or more) or 0. T1 is optional, masks beside
+    the volumes are not looked at, and of each nucleus the largest connected part is kept.
 
     A case that cannot be used is reported in one line and the others go on; the command then ends
     with code 3. So it does where the nuclei could be outlined but the classification was refused:
@@ -94,61 +111,67 @@ def predict(
     require_folder(outputs)
     talk = Talk(progress)
     parameters = Parameters(
-        bundle=bundle,
-        device=device,
-        precision=precision,
-        tta=tta,
-        exact_segmentation=exact,
+        bundle=bundle, device=device, precision=precision, tta=tta, exact_segmentation=exact
     )
+    wanted = Wanted(probability, keep_strays, skip_existing)
+    return run_predictions(talk, inputs, outputs, parameters, wanted, cancel_file)
+
+
+def run_predictions(
+    talk: Talk,
+    inputs: Path,
+    outputs: Path,
+    parameters: Parameters,
+    wanted: Wanted,
+    cancel_file: Path | None,
+) -> int:
+    """Works through the cases and returns the exit code."""
     from MRNLib.casefiles import survey_cohort
     from MRNLib.diagnosis import Diagnoser
+    from MRNLib.examination import NO_MEANING
 
     found = survey_cohort(inputs)
     outcomes = []
     with talk.progress(cancel_file) as report:
         diagnoser = Diagnoser(parameters)
         diagnoser.classifier([])  # weights or a precision that cannot be used are said at once
-        _introduce(talk, diagnoser)
+        talk.say(f"Model {diagnoser.bundle.identity} on {diagnoser.device}")
+        if diagnoser.bundle.manifest.trained_on == "phantom":
+            talk.warn(f"{NO_MEANING} It was trained on digital patients.")
         for number, case in enumerate(found):
             step = part(report, number / len(found), (number + 1) / len(found))
-            outcome = _predict(diagnoser, case, outputs, step, probability, skip_existing)
+            outcome = _predict(diagnoser, case, outputs / case.identifier, step, wanted)
             outcomes.append(outcome)
             _tell(talk, outcome)
     _close(talk, outcomes, outputs, diagnoser.device)
-    return EXIT_SOME_FAILED if any(one.text for one in outcomes) else 0
-
-
-def _introduce(talk: Talk, diagnoser: Diagnoser) -> None:
-    from MRNLib.examination import NO_MEANING
-
-    talk.say(f"Model {diagnoser.bundle.identity} on {diagnoser.device}")
-    if diagnoser.bundle.manifest.trained_on == "phantom":
-        talk.warn(f"{NO_MEANING} It was trained on digital patients.")
+    return EXIT_SOME_FAILED if any(one.state in ("failed", "no vote") for one in outcomes) else 0
 
 
 def _predict(
     diagnoser: Diagnoser,
     case: Case | UnusableCase,
-    outputs: Path,
+    out: Path,
     progress: Progress,
-    probability_file: bool,
-    skip_existing: bool,
+    wanted: Wanted,
 ) -> Outcome:
     """One case; whatever goes wrong with it is the outcome's text."""
     from MRNLib.challenge import prediction
 
-    name, out = case.identifier, outputs / case.identifier
+    name = case.identifier
     progress(0.0, name)
     if isinstance(case, UnusableCase):
         return Outcome(name, "failed", text=prediction.one_line(case.error))
-    if skip_existing and prediction.is_predicted(out, probability_file=probability_file):
+    if wanted.skip_existing and prediction.is_predicted(out, wanted.probability_file):
         return Outcome(name, "done before")
     started = time.perf_counter()
     try:
         found = prediction.predict(
-            diagnoser, case, lambda fraction, message: progress(fraction, f"{name}: {message}")
+            diagnoser,
+            case,
+            lambda fraction, message: progress(fraction, f"{name}: {message}"),
+            keep_strays=wanted.keep_strays,
         )
-        found.write(out, probability_file=probability_file)
+        found.write(out, probability_file=wanted.probability_file)
     except (BundleError, Cancelled):
         raise  # no other case would fare better, or none is wanted
     except Exception as error:
