@@ -98,7 +98,7 @@ class TaskQueue(Generic[SomeTask]):
 
     @property
     def _room(self) -> int:
-        """How many tasks the scheduler may hold."""
+        """How many tasks the scheduler may hold: one for each process, two if they are brief."""
         return self._places * (2 if self._ahead and self._seconds < BRIEF_SECONDS else 1)
 
     def _end(self, outcome: Outcome, seconds: float, watcher: Watcher) -> None:
@@ -138,7 +138,7 @@ class TaskQueue(Generic[SomeTask]):
         now = time.monotonic()
         if now - self._asked < ROOM_SECONDS:
             return
-        places = sum(self.client.nthreads().values())
+        places = len(self.client.nthreads())  # of several threads one works
         self._asked, self._places = now, places
         if places:
             self._seen = now

@@ -66,6 +66,7 @@ def make_diagnoser(models: Models, worker: int) -> Diagnose:
     from MRNLib.diagnosis import Diagnoser
 
     diagnoser = Diagnoser(models.parameters)
+    diagnoser.classifier([])  # a precision that is not there is wrong for every case
 
     def diagnose(case: Case, progress: Progress) -> Result:
         diagnoser.cache.forget()  # a record tells of its case alone, whatever came before it

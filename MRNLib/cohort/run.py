@@ -34,7 +34,8 @@ from MRNLib.cohort.records import (
     write_cohort,
 )
 from MRNLib.cohort.tables import write_tables
-from MRNLib.cohort.work import TICKET, CaseTask, outcome_of, put_record, run_case
+from MRNLib.cohort.ticket import TICKET, put_record
+from MRNLib.cohort.work import CaseTask, outcome_of, run_case
 from MRNLib.errors import InputError
 from MRNLib.finished import result_identity
 from MRNLib.training.lock import LOCK, locked, released

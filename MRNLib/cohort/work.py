@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import shutil
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -26,16 +27,14 @@ from MRNLib.cohort.records import (
     case_file,
     read_case,
     result_folder,
-    write_case,
 )
+from MRNLib.cohort.ticket import put_record, require_ticket
 from MRNLib.errors import BundleError, Cancelled, InputError
 from MRNLib.examination import to_jsonable
 from MRNLib.finished import result_identity
 from MRNLib.progress import Progress
 from MRNLib.writing import replaced_folder
 
-# Holds the name of the run that a folder belongs to now.
-TICKET = ".run"
 LOOK_SECONDS = 1.0
 # A case that took longer than this is worth the time that giving memory back takes.
 TIDY_SECONDS = 1.0
@@ -77,6 +76,10 @@ class Found:
     decision: str = ""
 
 
+# A process has one set of models; a Dask worker with several threads waits here.
+_at_work = threading.Lock()
+
+
 class _Everywhere(Exception):
     """What is wrong for every case."""
 
@@ -97,18 +100,23 @@ def run_case(task: CaseTask, progress: Progress, worker: int) -> Outcome:
             require_ticket(task.out, task.ticket)
         progress(fraction, message)
 
-    started = time.monotonic()
     try:
-        report(0.0, "Looking for an earlier result")
-        identity = _identity(task)
-        known = _known(task, identity)
-        if known is not None:
-            return known
-        outcome = _new(task, identity, report, worker, started)
+        with _at_work:
+            return _run(task, report, worker)
     except (Cancelled, KeyboardInterrupt):
         return Outcome(task.key, stopped=True)
     except (InputError, OSError, _Everywhere) as error:
         return Outcome(task.key, _said(error), cause="all")
+
+
+def _run(task: CaseTask, report: Progress, worker: int) -> Outcome:
+    started = time.monotonic()
+    report(0.0, "Looking for an earlier result")
+    identity = _identity(task)
+    known = _known(task, identity)
+    if known is not None:
+        return known
+    outcome = _new(task, identity, report, worker, started)
     if time.monotonic() - started > TIDY_SECONDS:
         give_memory_back()
     return outcome
@@ -132,7 +140,7 @@ def _new(
     except (Cancelled, KeyboardInterrupt, BundleError, _Everywhere):
         raise
     except (InputError, OSError) as problem:
-        error = _said(problem)
+        error = _said(problem) or type(problem).__name__
     except MemoryError:
         error = "the memory of this machine did not suffice for this case"
     except Exception as problem:
@@ -152,18 +160,6 @@ def _new(
     return outcome_of(record)
 
 
-def put_record(out: Path, record: CaseRecord, ticket: str) -> None:
-    """Writes a case's record, unless the folder is another run's by now.
-
-    Raises:
-        Cancelled: It is.
-    """
-    require_ticket(out, ticket)
-    if record.state == "failed":
-        shutil.rmtree(result_folder(out, record.identifier), ignore_errors=True)
-    write_case(out, record)
-
-
 def outcome_of(record: CaseRecord, before: bool = False) -> Outcome:
     """What a record says, in short."""
     if record.diagnosis is None:
@@ -173,27 +169,6 @@ def outcome_of(record: CaseRecord, before: bool = False) -> Outcome:
     return Outcome(
         record.identifier, value=Found(state, shown["probability_pd"], shown["decision"])
     )
-
-
-def require_ticket(out: Path, ticket: str) -> None:
-    """Ends the work on a case for a run that is over, or that another one has taken the place of.
-
-    Raises:
-        Cancelled: The folder belongs to another run.
-        InputError: It cannot be seen from here.
-    """
-    try:
-        holder = (out / TICKET).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        if out.is_dir():
-            raise Cancelled("the run is over") from error
-        raise InputError(
-            f"{platform.node()} does not see this folder",
-            file=out,
-            expected="a folder that is the same on all machines of the cluster",
-        ) from error
-    if holder != ticket:
-        raise Cancelled("another run goes on with this folder")
 
 
 def _identity(task: CaseTask) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from stub_diagnoser import stub, write_cases
@@ -14,7 +16,8 @@ from MRNLib.cluster.tasks import Outcome
 from MRNLib.cohort import loading, work
 from MRNLib.cohort.loading import Models, loaded
 from MRNLib.cohort.records import read_case, result_folder
-from MRNLib.cohort.work import TICKET, CaseTask, run_case
+from MRNLib.cohort.ticket import TICKET
+from MRNLib.cohort.work import CaseTask, run_case
 from MRNLib.errors import Cancelled
 from MRNLib.parameters import Parameters
 from MRNLib.progress import silent
@@ -173,3 +176,25 @@ def test_models_are_loaded_once_for_all_cases(make_task):
     loaded(other, 0)
     assert len(made) == 2
     assert len(loading._loaded) == 1
+
+
+def test_a_process_does_one_case_at_a_time(make_task):
+    at_once, most = [], []
+
+    def make(models, worker):
+        def diagnose(case, progress):
+            at_once.append(case)
+            most.append(len(at_once))
+            time.sleep(0.1)
+            at_once.pop()
+            return stub(models, worker)(case, progress)
+
+        return diagnose
+
+    task = make_task()
+    task = dataclasses.replace(task, models=dataclasses.replace(task.models, make=make))
+    tasks = [dataclasses.replace(task, key=f"case {number}") for number in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        ended = list(pool.map(lambda one: run_case(one, silent, 0), tasks))
+    assert [outcome.value.state for outcome in ended] == ["done"] * 3
+    assert max(most) == 1
