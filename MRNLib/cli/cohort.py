@@ -124,9 +124,8 @@ def run(
 ) -> int:
     """Diagnose every case of a folder; the same command goes on where it was stopped or killed.
 
-    --out gets cases/NAME.json, the record of each case; results/NAME, what 'mrn diagnose' writes;
-    and tables. A case that cannot be used is reported and the others go on; the command then ends
-    with code 3. Cases that were done with the same files, bundle and settings are passed over.
+    --out gets a record of each case, what 'mrn diagnose' writes, and tables. A case that cannot be
+    used is reported and the others go on; the command then ends with code 3.
     """
     from MRNLib.cohort.discovery import Patterns
     from MRNLib.cohort.order import Order
@@ -182,10 +181,7 @@ def run_order(order: Order, talk: Talk, cancel_file: Path | None = None) -> int:
     total, failed = len(record.cases), board.failed
     talk.event("result", cases=total, failed=failed, folder=str(order.out))
     _show(talk, ended)
-    talk.say(
-        f"{total - failed} of {total} cases done, {board.before} of them before; tables and "
-        f"records in {order.out}"
-    )
+    talk.say(f"{total - failed} of {total} cases done ({board.before} before), in {order.out}")
     return EXIT_SOME_FAILED if failed else 0
 
 
@@ -243,10 +239,11 @@ def _show(talk: Talk, ended: list[Outcome]) -> None:
     shown = sorted(ended, key=lambda outcome: outcome.key)
     if len(shown) > SHOWN:
         shown = [outcome for outcome in shown if outcome.error][:SHOWN]
-    rows = []
-    for outcome in shown:
-        found = outcome.value
-        probability = "" if found.probability_pd is None else f"{found.probability_pd:.2f}"
-        rows.append((outcome.key, found.state, probability, found.decision))
-    if rows:
-        talk.show(cohort_table(rows))
+    if shown:
+        talk.show(cohort_table([_cells(outcome) for outcome in shown]))
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    found = outcome.value
+    probability = "" if found.probability_pd is None else f"{found.probability_pd:.2f}"
+    return outcome.key, found.state, probability, found.decision

@@ -34,13 +34,14 @@ class CohortBoard:
     ) -> None:
         self._show, self._tell, self.say = show, tell, say
         self._running: dict[str, tuple[float, str]] = {}
+        self._over: set[str] = set()
         self._total = self._ended = self.failed = self.before = 0
         self._drawn = self._clock = time.monotonic()
         self._thread = threading.current_thread()
 
-    def look(self, message: str) -> None:
-        """Before anything is known; raises ``Cancelled`` from the callback."""
-        self._show(0.0, message)
+    def look(self, message: str, fraction: float = 0.0) -> None:
+        """Before the first case or after the last; raises ``Cancelled`` from the callback."""
+        self._show(fraction, message)
 
     def known(self, outcomes: list[Outcome]) -> None:
         """Counts cases that ended before any was run."""
@@ -55,7 +56,8 @@ class CohortBoard:
 
     def progress(self, key: str, fraction: float, message: str) -> None:
         """One case has come this far; in a thread of its own where workers run it."""
-        self._running[key] = (fraction, message)
+        if key not in self._over:  # a worker's word may come after its result
+            self._running[key] = (fraction, message)
         if threading.current_thread() is self._thread:
             self.pulse()
 
@@ -81,6 +83,7 @@ class CohortBoard:
 
     def ended(self, outcome: Outcome, seconds: float) -> None:
         """One case is over."""
+        self._over.add(outcome.key)
         self._running.pop(outcome.key, None)
         if outcome.stopped:
             return

@@ -71,6 +71,7 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
         if workers == 0 and order.scheduler is None:
             run_here(tasks, run_case, watcher)
         elif tasks:
+            board.look("Starting workers" if order.scheduler is None else "Asking the scheduler")
             run_with_dask(
                 tasks,
                 run_case,
@@ -80,6 +81,7 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
                 workers=min(workers, len(tasks)),
                 scheduler=order.scheduler,
             )
+        board.look("Writing the tables", 1.0)
         write_tables(order.out, record)
     return record
 

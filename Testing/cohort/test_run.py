@@ -336,3 +336,21 @@ def test_time_left(monkeypatch):
         "1 h 00 min left",
         "2 h 01 min left",
     ]
+
+
+def test_a_cluster_still_computes_for_a_command_that_was_killed(tmp_path, calm):
+    from distributed import LocalCluster
+
+    folder, out = write_cases(tmp_path / "in", 10, **SLOW), tmp_path / "out"
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
+    ) as cluster:
+        first = start(folder, out, cluster.scheduler_address)
+        wait_for(lambda: len(list((out / "cases").glob("case_*.json"))) >= 3)
+        os.kill(first.pid, signal.SIGKILL)
+        first.communicate(timeout=WAIT_SECONDS)
+        ended = go(order(folder, out, None, scheduler=cluster.scheduler_address))
+    assert len(ended) == 10
+    assert set(ended.values()) == DONE
+    assert diagnoses(out) == calm
+    assert len(list((out / "cases").iterdir())) == 10

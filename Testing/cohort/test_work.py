@@ -198,3 +198,16 @@ def test_a_process_does_one_case_at_a_time(make_task):
         ended = list(pool.map(lambda one: run_case(one, silent, 0), tasks))
     assert [outcome.value.state for outcome in ended] == ["done"] * 3
     assert max(most) == 1
+
+
+def test_gpus_are_dealt_out_to_workers(monkeypatch):
+    import torch
+
+    taken = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: taken.append(str(device)))
+    for kind in ("auto", "cuda"):
+        for worker in range(3):
+            loading._take_gpu(kind, worker)
+    assert taken == ["cuda:0", "cuda:1", "cuda:0"] * 2
