@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ import numpy as np
 from MRNLib.errors import InputError
 from MRNLib.experiments.cells import FOLDS
 from MRNLib.radiomics_models import FEWEST as FEWEST_RADIOMICS
+from MRNLib.training.content import Member, fingerprint
 from MRNLib.training.crops import NO_SEED, PatientCrops
 from MRNLib.training.data import load_folder
 
@@ -127,7 +127,7 @@ def _group(folder: Path) -> Group:
     paths = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
     if not paths:
         raise InputError("no crops found", file=folder, expected="one .npz a patient", remedy=HOW)
-    digest = hashlib.sha256()
+    files: list[tuple[str, list[Member]]] = []
     identifiers, diagnoses, phantoms, seeded = [], [], 0, True
     for path in paths:
         try:
@@ -141,10 +141,10 @@ def _group(folder: Path) -> Group:
             raise InputError(
                 "this is not a crop file", file=path, remedy=f"delete it and {HOW}"
             ) from error
-        digest.update(repr((path.name, sorted(members))).encode())
+        files.append((path.name, members))
         phantoms += phantom
         seeded &= phantom and seed != NO_SEED
-    return Group(digest.hexdigest(), tuple(identifiers), tuple(diagnoses), phantoms, seeded)
+    return Group(fingerprint(files), tuple(identifiers), tuple(diagnoses), phantoms, seeded)
 
 
 @lru_cache(maxsize=2)

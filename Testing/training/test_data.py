@@ -106,7 +106,7 @@ def test_a_fingerprint_is_of_what_the_crops_hold(tmp_path):
 
 
 def test_an_experiment_goes_by_the_same_rule(tmp_path):
-    write_patients(tmp_path / "train", range(4))
+    write_patients(tmp_path / "train", range(10))
     write_patients(tmp_path / "evaluation", range(10, 20))
     patients = load_folder(tmp_path / "train")
     found = fingerprint((one.file_name, members(one.arrays())) for one in patients)
