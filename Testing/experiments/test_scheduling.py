@@ -94,7 +94,7 @@ def test_a_killed_workers_cell_is_run_again_from_its_checkpoint(data, tmp_path):
     assert run_cell(calm).error == ""
     assert weights(job) == weights(calm)
     assert read_result(job.result_file).margins == read_result(calm.result_file).margins
-    records = (job.folder / "metrics.jsonl").read_text().splitlines()
+    records = (job.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in records] == list(range(1, 13))
 
 
@@ -258,9 +258,9 @@ def test_after_an_interrupt_the_same_command_goes_on(data, tmp_path, number, wor
     output, _ = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 0, output
     assert {key: jobs[key].result_file.read_bytes() for key in done} == before
-    records = (jobs["mrn-global"].folder / "metrics.jsonl").read_text().splitlines()
+    records = (jobs["mrn-global"].folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(records) == 12
-    assert "Table 8" in (out / "tables.md").read_text()
+    assert "Table 8" in (out / "tables.md").read_text(encoding="utf-8")
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
@@ -268,7 +268,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
         [sys.executable, str(SCRIPT), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
