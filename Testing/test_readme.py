@@ -44,7 +44,7 @@ def test_the_shipped_bundle_is_small_and_says_what_it_is():
     for said in ("phantom", "held-out", "oracle", "Dice", "Leakage"):
         assert said in text
     assert bundle.manifest.model.backbone.embed_dim <= 96
-    assert len(bundle.manifest.folds) == 3
+    assert len(bundle.manifest.folds) == 5
 
 
 @pytest.mark.parametrize("name", ["QSM", "NM"])
