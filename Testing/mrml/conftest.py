@@ -193,3 +193,11 @@ def widget(module, scene, runner, monkeypatch):
     chosen.modified = made.on_chosen
     yield made
     made.cleanup()
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Makes Slicer's Python with chosen versions of packages."""
+    from dependency_helpers import World
+
+    return lambda **versions: World(monkeypatch, **versions)
