@@ -119,3 +119,14 @@ def training(tmp_path) -> list[str]:
     paths = {"config": "tiny.yaml", "data": "crops", "out": "out"}
     named = [f"--{key}={tmp_path / value}" for key, value in paths.items()]
     return [*named, "--fold=1", "--folds=4", "--device=cpu"]
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    """Train and validation crops, and settings that train in a moment."""
+    from fold_helpers import write_patients, write_settings
+
+    write_patients(tmp_path / "train", range(8))
+    write_patients(tmp_path / "validation", range(8, 14))
+    write_settings(tmp_path)
+    return tmp_path
