@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from MRNLib.cli.console import ProgressStyle, Talk
-from MRNLib.cli.diagnose import CancelFile, Style
+from MRNLib.cli.options import CancelFile, Style
 
 
 def register(group: typer.Typer) -> None:

@@ -91,6 +91,8 @@ def _absolute(order: Order) -> Order:
     parameters = order.parameters
     if Path(parameters.bundle).is_dir():
         parameters = replace(parameters, bundle=str(Path(parameters.bundle).absolute()))
+    if parameters.cache is not None:
+        parameters = replace(parameters, cache=parameters.cache.absolute())
     return replace(order, out=order.out.absolute(), parameters=parameters)
 
 

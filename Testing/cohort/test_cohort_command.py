@@ -87,6 +87,10 @@ def test_what_concerns_every_case_ends_the_command(command, tmp_path):
     code, _, said = command(folder=tmp_path / "nowhere")
     assert code == EXIT_INPUT
     assert "no such folder" in said
+    code, events, said = command("--device=abacus")
+    assert code == EXIT_INPUT
+    assert events[-1]["event"] == "error"
+    assert "abacus" in events[-1]["text"]
     assert not (tmp_path / "out").exists()
 
 
