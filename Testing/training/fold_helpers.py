@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 import yaml
-from conftest import make_patient, tiny_settings
 from safetensors.torch import load_file
+from training_helpers import make_patient, tiny_settings
 
 from MRNLib.training.config import load_config
 from MRNLib.training.crops import PatientCrops

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import cut_again, make_patient, tiny_settings
 from fold_helpers import split
 from safetensors.torch import save_file
+from training_helpers import cut_again, make_patient, tiny_settings
 
 import MRNLib
 from MRNLib.bundle import open_bundle

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import cut_again
 from fold_helpers import same_weights, task, write_patients
 from safetensors.torch import load_file
+from training_helpers import cut_again
 
 from MRNLib.errors import InputError
 from MRNLib.rois import Box

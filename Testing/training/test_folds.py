@@ -6,8 +6,8 @@ import dataclasses
 import json
 
 import pytest
-from conftest import make_patient
 from fold_helpers import described, split, write_patients
+from training_helpers import make_patient
 
 from MRNLib.errors import InputError
 from MRNLib.training.data import load_folder

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import cut_again, make_patient, tiny_settings
 from safetensors.torch import load_file
 from scipy.special import expit
+from training_helpers import cut_again, make_patient, tiny_settings
 
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.models.build import build_system
