@@ -140,11 +140,18 @@ def test_one_class_only(tmp_path):
     assert text.count("data:image/png") == 3
 
 
-def test_a_label_of_the_subject_holds_for_its_sessions(tmp_path):
+@pytest.mark.parametrize(
+    "table",
+    [
+        "subject,diagnosis\nsub-00,HC\nsub-01,PD\n",
+        "participant_id\tage\tgroup\nsub-00\t61\tHC\nsub-01\t62\tPD\n",
+    ],
+)
+def test_a_label_of_the_subject_holds_for_its_sessions(tmp_path, table):
     found = some(4)
     sessions = {f"sub-0{n // 2}_ses-{n % 2}": one for n, one in enumerate(found.values())}
-    labels = tmp_path / "labels.csv"
-    labels.write_text("subject,diagnosis\nsub-00,HC\nsub-01,PD\n")
+    labels = tmp_path / "participants.tsv"
+    labels.write_text(table)
     text = page(write_run(tmp_path / "out", sessions), labels=labels)
     assert [row[1] for row in rows_of(text)] == ["HC", "HC", "PD", "PD"]
     assert "2 subjects have more than one examination" in plain(text)

@@ -15,6 +15,8 @@ from cohort_run_helpers import (
 )
 from stub_diagnoser import write_cases
 
+from MRNLib.casefiles import read_diagnoses
+from MRNLib.cohort import report
 from MRNLib.cohort import run as running
 from MRNLib.cohort.board import CohortBoard
 from MRNLib.cohort.order import chosen_workers
@@ -59,6 +61,26 @@ def test_a_folder_is_worked_through_and_put_into_tables(tmp_path):
     write_tables(out)
     assert {path.name: path.read_bytes() for path in (out / "tables").iterdir()} == before
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
+
+
+def test_a_bids_data_set_takes_its_groups_from_its_participants(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    for session in ("sub-01/ses-1", "sub-01/ses-2", "sub-02", "sub-03"):
+        place = folder / session / "anat"
+        place.mkdir(parents=True)
+        name = session.replace("/", "_")
+        (place / f"{name}_Chimap.nii.gz").write_text("{}")
+        (place / f"{name}_MTw.nii.gz").write_text(name)
+    participants = folder / "participants.tsv"
+    participants.write_text("participant_id\tgroup\nsub-01\tPD\nsub-02\tcontrol\nsub-03\tn/a\n")
+    go(order(folder, out))
+    shown = report.read(out, read_cohort(out), read_diagnoses(participants))
+    assert {case.identifier: case.group for case in shown.cases} == {
+        "sub-01_ses-1": "PD",
+        "sub-01_ses-2": "PD",
+        "sub-02": "HC",
+        "sub-03": None,
+    }
 
 
 def test_parquet_holds_what_csv_does(tmp_path):
