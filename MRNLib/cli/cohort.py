@@ -184,10 +184,13 @@ def _tell(talk: Talk, outcome: Outcome) -> None:
         state=found.state,
         probability_pd=found.probability_pd,
         decision=found.decision,
-        text=outcome.error,
+        text=outcome.error or found.note,
     )
-    if outcome.error and talk.style is not ProgressStyle.json:
-        talk.warn(f"{outcome.key} was left out. {outcome.error}")
+    if talk.style is not ProgressStyle.json:
+        if outcome.error:
+            talk.warn(f"{outcome.key} was left out. {outcome.error}")
+        elif found.note:
+            talk.warn(f"{outcome.key}: {found.note}")
 
 
 def _show(talk: Talk, ended: list[Outcome]) -> None:

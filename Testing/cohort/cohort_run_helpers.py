@@ -19,8 +19,6 @@ from MRNLib.cohort.run import run_cohort
 STUB = Path(stub_diagnoser.__file__)
 ROOT = STUB.parents[2]
 WAIT_SECONDS = 120
-# A case whose worker died after it had written the record is found to be done.
-DONE = {"done", "done before"}
 
 
 def order(folder, out, workers=0, **changes) -> Order:
