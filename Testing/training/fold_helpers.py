@@ -30,6 +30,7 @@ def described(fold: int, trained: Iterable[str], held_out: Iterable[str], **othe
         {"train": {"seed": 1}},
         frozenset(trained),
         frozenset(held_out),
+        {},
     )
     return dataclasses.replace(first, **other)
 

@@ -26,6 +26,7 @@ def said_by(folds, patients):
         fold.fold: Margins(
             {one.identifier: tuple(random.normal(one.diagnosis, 2, 2)) for one in patients},
             {one.identifier: one.diagnosis for one in patients},
+            {one.identifier: one.fingerprint for one in patients},
         )
         for fold in folds
     }

@@ -188,13 +188,14 @@ def test_other_settings_are_not_mixed_into_a_training(finished, patients):
         make(finished.config, [cut_again(patients[0]), *patients[1:]], finished.folder.path)
 
 
-def test_a_checkpoint_of_before_crops_were_noted_goes_on(patients, config, tmp_path):
+def test_a_checkpoint_that_does_not_say_of_which_crops_is_refused(patients, config, tmp_path):
     with pytest.raises(Cancelled):
         make(config, patients, tmp_path, stop_after(2)).run()
     tensors, state = read_checkpoint(tmp_path / CHECKPOINT)
     del state["crops"]
     write_checkpoint(tmp_path / CHECKPOINT, tensors, state)
-    assert make(config, patients, tmp_path).position.updates == 2
+    with pytest.raises(InputError, match="different crops"):
+        make(config, patients, tmp_path)
 
 
 def test_digital_patients_are_not_trained_on_as_human_ones(patients, tmp_path):
