@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -142,7 +143,9 @@ def outline(
     notes = [f"{modality} mask: given" for modality in MODALITIES if modality not in missing]
     for number, modality in enumerate(missing):
         step = part(progress, number / len(missing), (number + 1) / len(missing))
-        inputs = _inputs(images, modality, segmenters.bundle)
+        bundle = segmenters.bundle
+        channels = bundle.segmenter_channels(modality)
+        inputs = segmenter_inputs(images, modality, channels, bundle.manifest.name)
         mask, known = segmenters.segment(modality, inputs, step)
         if modality == "QSM":
             images = replace(images, qsm_mask=mask)
@@ -155,15 +158,27 @@ def outline(
     return Outlines(images, tuple(notes), (*images.warnings, *segmenters.warnings))
 
 
-def _inputs(images: CaseImages, modality: Modality, bundle: Bundle) -> list[sitk.Image]:
-    """The volumes a segmenter looks at, in its order."""
+def segmenter_inputs(
+    images: CaseImages, modality: Modality, channels: Sequence[str], model: str
+) -> list[sitk.Image]:
+    """The volumes a segmenter looks at, in its order.
+
+    Args:
+        images: The case.
+        modality: Whose nuclei.
+        channels: Names of the volumes.
+        model: What the segmenter belongs to, for the error.
+
+    Raises:
+        InputError: One of them was not given.
+    """
     volumes = {"QSM": images.qsm, "NM": images.nm, "T1": images.t1}
     inputs = []
-    for name in bundle.segmenter_channels(modality):
+    for name in channels:
         volume = volumes[name]
         if volume is None:
             raise InputError(
-                f"The {modality} segmenter of {bundle.manifest.name} was trained with {name}.",
+                f"The {modality} segmenter of {model} was trained with {name}.",
                 remedy=f"give a {name} volume, or a {modality} mask",
             )
         inputs.append(volume.image)

@@ -89,10 +89,17 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return parts == counts.argmax()
 
 
-def without_strays(mask: NDArray[Any]) -> NDArray[Any]:
-    """``mask`` ``[k, j, i]`` reduced to the largest connected part of each label."""
+def without_strays(mask: NDArray[Any], labels: Collection[int] | None = None) -> NDArray[Any]:
+    """``mask`` ``[k, j, i]`` reduced to the largest connected part of each label.
+
+    Args:
+        mask: Label map.
+        labels: Those that are reduced; all by default.
+    """
     result = mask.copy()
     for label in np.unique(mask[mask > 0]):
+        if labels is not None and label not in labels:
+            continue
         where = mask == label
         outer = bounding_box(where)
         assert outer is not None  # the label was found

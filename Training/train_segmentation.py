@@ -1,14 +1,21 @@
 #!/usr/bin/env python
 """Trains the nnU-Nets that outline the nuclei, and turns the result into the form a bundle holds.
 
-In three steps; COHORT has the challenge's layout:
+COHORT has the challenge's layout:
 
     python Training/train_segmentation.py prepare --data COHORT --work WORK
     python Training/train_segmentation.py train --work WORK --fold 0 --fold 1
     python Training/train_segmentation.py import --work WORK --out OUT
+    python Training/train_segmentation.py postprocess --work WORK --out OUT
+
+OUT is what export_bundle.py takes. The segmentation track by itself, on other patients:
+
+    python Training/train_segmentation.py outline --data OTHERS --segmenters OUT --out PREDICTIONS
+    mrn challenge score OTHERS PREDICTIONS
 
 Training goes on where it was stopped. --scale full is the paper's: nnU-Net's own plan, 250 epochs,
-no mirroring. --scale tiny is a narrow network for a machine without a GPU; give it to every step.
+no mirroring. --scale tiny is a narrow network for a machine without a GPU; give it to every step
+that takes it.
 """
 
 from __future__ import annotations
@@ -22,15 +29,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from MRNLib.casefiles import survey_cohort
 from MRNLib.cases import read_cohort
-from MRNLib.cli.run import GOES_ON, run_script, script_app
+from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk
+from MRNLib.cli.run import GOES_ON, run_script, script_group
 from MRNLib.errors import InputError
 from MRNLib.nnunet import commands
 from MRNLib.nnunet.commands import Workspace
 from MRNLib.nnunet.dataset import dataset_name, splits, write_raw_dataset
 from MRNLib.nnunet.plans import TINY, TinyPlan
-
-Scale = Literal["full", "tiny"]
+from MRNLib.writing import replaced, require_folder
 
 
 class Modality(StrEnum):
@@ -44,50 +52,45 @@ BOTH = [Modality.NM, Modality.QSM]
 FIRST_FOLD = [0]
 CORES = os.cpu_count() or 1
 
+Work = Annotated[Path, typer.Option(help="nnU-Net's folders go below this.")]
+Modalities = Annotated[list[Modality], typer.Option(help="Which of the two; can be repeated.")]
+Scale = Annotated[Literal["full", "tiny"], typer.Option(help="Size of the networks, see above.")]
+Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes that nnU-Net may start.")]
+Imported = Annotated[Path, typer.Option(help="Holds segmenter_qsm and segmenter_nm.")]
 
-def segmentation(
-    step: Annotated[
-        Literal["prepare", "train", "import"], typer.Argument(help="What to do, in this order.")
-    ],
-    work: Annotated[Path, typer.Option(help="nnU-Net's folders go below this.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="COHORT", help="To prepare: the challenge's folder layout."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="To import: segmenter_qsm and segmenter_nm go here.")
-    ] = None,
-    modality: Annotated[
-        list[Modality], typer.Option(help="Which of the two; can be repeated.")
-    ] = BOTH,
+app = script_group(__doc__)
+
+
+@app.command()
+def prepare(
+    data: Annotated[Path, typer.Option(metavar="COHORT", help="The challenge's folder layout.")],
+    work: Work,
+    modality: Modalities = BOTH,
     with_t1: Annotated[
-        bool, typer.Option("--with-t1", help="Give the QSM network T1 as well.")
+        bool, typer.Option("--with-t1", help="Give the QSM network T1 as a second input.")
     ] = False,
-    scale: Annotated[Scale, typer.Option(help="Size of the networks, see above.")] = "full",
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Length of a tiny training, set when preparing.")
-    ] = None,
+    scale: Scale = "full",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Length of a tiny training.")] = None,
     validation: Annotated[
         int | None, typer.Option(help="Hold out this many last cases instead of five folds.")
     ] = None,
-    fold: Annotated[
-        list[int], typer.Option(help="Which fold to train; can be repeated.")
-    ] = FIRST_FOLD,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cuda",
-    processes: Annotated[int, typer.Option(min=1, help="Processes that prepare.")] = CORES,
-    fp32: Annotated[bool, typer.Option("--fp32", help="Import in fp32 rather than fp16.")] = False,
+    processes: Processes = CORES,
 ) -> None:
-    """Does one step for each modality."""
+    """Brings a cohort into nnU-Net's form: dataset, plan, preprocessed volumes, folds."""
     workspace = Workspace(work.resolve(), processes)
+    cases = read_cohort(data)
     for one in modality:
-        if step == "prepare":
-            channels: list[str] = [one, "T1"] if one is Modality.QSM and with_t1 else [one]
-            plan = _tiny(one, epochs) if scale == "tiny" else None
-            _prepare(workspace, one, data, channels, plan, validation)
-        elif step == "train":
-            _train(workspace, one, fold, scale, device)
-        else:
-            _import(workspace, one, out, scale, fp32)
+        channels: list[str] = [one, "T1"] if one is Modality.QSM and with_t1 else [one]
+        raw = write_raw_dataset(cases, one, channels, workspace.raw, progress=_say)
+        if note := raw.left_out_note():
+            print(note, flush=True)
+        # Said before nnU-Net's long preprocessing: too few cases for the folds.
+        split = splits(raw.cases, validation)
+        dataset = dataset_name(one)
+        plan = _tiny(one, epochs) if scale == "tiny" else None
+        commands.plan_and_preprocess(workspace, dataset, plan)
+        commands.write_split(workspace, dataset, split)
 
 
 def _tiny(modality: Modality, epochs: int | None) -> TinyPlan:
@@ -97,54 +100,144 @@ def _tiny(modality: Modality, epochs: int | None) -> TinyPlan:
     return replace(plan, schedule=replace(plan.schedule, epochs=epochs))
 
 
-def _prepare(
-    workspace: Workspace,
-    modality: Modality,
-    data: Path | None,
-    channels: list[str],
-    plan: TinyPlan | None,
-    validation: int | None,
+@app.command()
+def train(
+    work: Work,
+    modality: Modalities = BOTH,
+    fold: Annotated[
+        list[int], typer.Option(help="Which fold to train; can be repeated.")
+    ] = FIRST_FOLD,
+    scale: Scale = "full",
+    device: Device = "cuda",
+    processes: Processes = CORES,
 ) -> None:
-    if data is None:
-        raise InputError("prepare needs a cohort", remedy="give --data COHORT")
-    raw = write_raw_dataset(read_cohort(data), modality, channels, workspace.raw, progress=_say)
-    if note := raw.left_out_note():
-        print(note, flush=True)
-    # Said before nnU-Net's long preprocessing: too few cases for the folds.
-    split = splits(raw.cases, validation)
-    dataset = dataset_name(modality)
-    commands.plan_and_preprocess(workspace, dataset, plan)
-    commands.write_split(workspace, dataset, split)
+    """Trains folds, one after the other."""
+    workspace = Workspace(work.resolve(), processes)
+    for one in modality:
+        for number in fold:
+            results = commands.train(
+                workspace, dataset_name(one), number, tiny=scale == "tiny", device=device
+            )
+            print(f"{one}, fold {number}: {results}", flush=True)
 
 
-def _train(
-    workspace: Workspace, modality: Modality, folds: list[int], scale: Scale, device: str
+@app.command("import")
+def import_results(
+    work: Work,
+    out: Annotated[Path, typer.Option(help="segmenter_qsm and segmenter_nm go here.")],
+    modality: Modalities = BOTH,
+    fold: Annotated[
+        list[int] | None,
+        typer.Option(help="Folds of the ensemble; can be repeated, all trained ones by default."),
+    ] = None,
+    scale: Scale = "full",
+    fp32: Annotated[bool, typer.Option("--fp32", help="Store fp32 rather than fp16.")] = False,
 ) -> None:
-    for fold in folds:
-        results = commands.train(
-            workspace, dataset_name(modality), fold, tiny=scale == "tiny", device=device
-        )
-        print(f"{modality}, fold {fold}: {results}", flush=True)
-
-
-def _import(
-    workspace: Workspace, modality: Modality, out: Path | None, scale: Scale, fp32: bool
-) -> None:
+    """Writes trained folds in the form of a bundle; their outputs are averaged there."""
+    from MRNLib.challenge.outlining import segmenter_folder
     from MRNLib.segmentation import import_nnunet_results
 
-    if out is None:
-        raise InputError("import needs a target folder", remedy="give --out OUT")
-    results = workspace.results_folder(dataset_name(modality), scale == "tiny")
-    target = out / f"segmenter_{modality.lower()}"
-    import_nnunet_results(results, target, full_precision=fp32)
-    print(f"{modality}: {target}", flush=True)
+    workspace = Workspace(work.resolve())
+    for one in modality:
+        results = workspace.results_folder(dataset_name(one), scale == "tiny")
+        target = segmenter_folder(out, one)
+        import_nnunet_results(results, target, full_precision=fp32, folds=fold)
+        print(f"{one}: {target}", flush=True)
+
+
+@app.command()
+def postprocess(
+    work: Work,
+    out: Imported,
+    modality: Modalities = BOTH,
+    device: Device = "cpu",
+) -> None:
+    """Chooses of which nuclei only the largest connected part is kept, on held-out cases.
+
+    Each fold outlines the cases it was not trained on. Where the challenge's region score of a
+    nucleus is higher with its largest part alone, the network in OUT keeps that part from now on.
+    """
+    from MRNLib.challenge.outlining import segmenter_folder
+    from MRNLib.challenge.postprocessing import choose, page
+
+    talk = Talk(ProgressStyle.bar)
+    for one in modality:
+        folder = segmenter_folder(out, one)
+        with talk.progress() as report:
+            compared = choose(
+                Workspace(work.resolve()), dataset_name(one), folder, device=device, progress=report
+            )
+        text = page(one, compared)
+        with replaced(out / f"postprocessing_{one.lower()}.md") as file:
+            file.write_text(text, encoding="utf-8")
+        print(text, flush=True)
+
+
+@app.command()
+def outline(
+    data: Annotated[Path, typer.Option(metavar="COHORT", help="The challenge's folder layout.")],
+    segmenters: Imported,
+    out: Annotated[Path, typer.Option(help="Receives CASE/{QSM,NM}_pred.nii.gz.")],
+    device: Device = "cpu",
+) -> int:
+    """Outlines a cohort with imported networks; masks that are there already are kept.
+
+    A case that cannot be used is reported in one line and the others go on; the command then ends
+    with code 3.
+    """
+    from MRNLib.challenge.outlining import outline_cohort, read_segmenters
+    from MRNLib.challenge.prediction import one_line
+
+    require_folder(out)
+    talk = Talk(ProgressStyle.bar)
+    cases, networks, failed = survey_cohort(data), read_segmenters(segmenters), 0
+    with talk.progress() as report:
+        outlined = outline_cohort(cases, networks, out, device=device, progress=report)
+        for name, error in outlined:
+            if error is not None:
+                failed += 1
+                talk.warn(f"{name}: failed. {one_line(error)}")
+    talk.say(f"{len(cases) - failed} of {len(cases)} cases outlined, in {out}")
+    return EXIT_SOME_FAILED if failed else 0
+
+
+@app.command()
+def compare(
+    data: Annotated[Path, typer.Option(metavar="COHORT", help="Holds CASE/{QSM,NM}_mask.nii.gz.")],
+    predictions: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=FOLDER", help="One segmentation of the cohort; repeated."),
+    ],
+    out: Annotated[Path, typer.Option(help="Markdown file to write.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = CORES,
+) -> None:
+    """Puts several segmentations of one cohort beside each other, nucleus by nucleus."""
+    from MRNLib.challenge.comparison import comparison
+    from MRNLib.challenge.scoring import score
+
+    talk, scores = Talk(ProgressStyle.bar), {}
+    for text in predictions:
+        name, separator, folder = text.partition("=")
+        if not (name and separator and folder):
+            raise InputError(f"--predictions {text}", expected="NAME=FOLDER")
+        with talk.progress() as report:
+            found = score(data, Path(folder), workers=workers, progress=report)
+        if found.segmentation is None:
+            raise InputError("no mask in it could be compared", file=folder)
+        if found.problems:
+            talk.warn(
+                f"{name}: {len(found.problems)} cases not scored as a whole, such as "
+                f"{found.problems[0].identifier}: {found.problems[0].problem}"
+            )
+        scores[name] = found.segmentation
+    page = comparison(scores)
+    with replaced(out) as file:
+        file.write_text(page, encoding="utf-8")
+    print(page, flush=True)
 
 
 def _say(fraction: float, message: str) -> None:
     print(f"{100 * fraction:3.0f} % {message}", flush=True)
-
-
-app = script_app(segmentation, __doc__)
 
 
 def main(arguments: list[str] | None = None) -> int:

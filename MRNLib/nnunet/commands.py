@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MRNLib.errors import InputError
+from MRNLib.nnunet.dataset import Split
 from MRNLib.nnunet.plans import (
     CONFIGURATION,
     FULL_PLANS,
@@ -114,11 +115,32 @@ def plan_and_preprocess(workspace: Workspace, dataset: str, tiny: TinyPlan | Non
     run(workspace, "nnUNetv2_preprocess", "-d", number, *options)
 
 
-def write_split(workspace: Workspace, dataset: str, splits: Sequence[tuple[list, list]]) -> None:
+def write_split(workspace: Workspace, dataset: str, splits: Sequence[Split]) -> None:
     """Gives nnU-Net our folds (its ``splits_final.json``) in place of its own."""
     text = json.dumps([{"train": train, "val": val} for train, val in splits], indent=1)
-    target = workspace.root / "preprocessed" / dataset / "splits_final.json"
-    target.write_text(text, encoding="utf-8")
+    _split_file(workspace, dataset).write_text(text, encoding="utf-8")
+
+
+def read_split(workspace: Workspace, dataset: str) -> list[Split]:
+    """Which cases train and which are held out in each fold.
+
+    Raises:
+        InputError: The dataset was not prepared here.
+    """
+    path = _split_file(workspace, dataset)
+    try:
+        folds = json.loads(path.read_text(encoding="utf-8"))
+        return [(fold["train"], fold["val"]) for fold in folds]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the folds cannot be read ({error})",
+            file=path,
+            remedy="prepare the dataset first, or name its --work folder",
+        ) from error
+
+
+def _split_file(workspace: Workspace, dataset: str) -> Path:
+    return workspace.root / "preprocessed" / dataset / "splits_final.json"
 
 
 def train(workspace: Workspace, dataset: str, fold: int, *, tiny: bool, device: str) -> Path:

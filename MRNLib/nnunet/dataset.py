@@ -163,6 +163,27 @@ def splits(cases: Sequence[Case], validation: int | None = None) -> list[Split]:
     ]
 
 
+def raw_case(
+    dataset_folder: Path, identifier: str, channels: int
+) -> tuple[list[sitk.Image], sitk.Image]:
+    """The images of one case of a raw dataset, and its labels, canonical.
+
+    Raises:
+        InputError: A file is missing or cannot be read.
+    """
+    names = [f"imagesTr/{identifier}_{number:04d}" for number in range(channels)]
+    images = []
+    for name in (*names, f"labelsTr/{identifier}"):
+        path = dataset_folder / f"{name}{FILE_ENDING}"
+        try:
+            images.append(sitk.ReadImage(str(path)))
+        except RuntimeError as error:
+            raise InputError(
+                "cannot be read", file=path, remedy="prepare the dataset again"
+            ) from error
+    return images[:-1], images[-1]
+
+
 def _path(case: Case, channel: str) -> Path | None:
     return {"QSM": case.qsm, "NM": case.nm, "T1": case.t1}[channel]
 

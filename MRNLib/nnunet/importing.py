@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def import_nnunet_results(
     *,
     full_precision: bool = False,
     checkpoint: str = CHECKPOINT,
+    folds: Collection[int] | None = None,
 ) -> Path:
     """Writes a segmenter folder from an nnU-Net results folder; what was there is replaced.
 
@@ -36,9 +38,11 @@ def import_nnunet_results(
         destination: The segmenter folder to write.
         full_precision: Store float32; float16 halves the size.
         checkpoint: Which of nnU-Net's checkpoints.
+        folds: Which folds make the ensemble; by default all that are trained.
 
     Raises:
-        BundleError: A file is missing, holds more than numbers, or does not fit its plan.
+        BundleError: A fold or another file is missing, holds more than numbers, or does not fit its
+            plan.
     """
     import torch
     from safetensors.torch import save
@@ -46,7 +50,7 @@ def import_nnunet_results(
     results, target = Path(results_folder), Path(destination)
     plans = stored.read_json(results / stored.PLANS)
     dataset = stored.read_json(results / stored.DATASET)
-    files = _checkpoints(results, checkpoint)
+    files = _checkpoints(results, checkpoint, folds)
     contents = [_read_checkpoint(file) for file in files.values()]
     configuration = contents[0]["init_args"]["configuration"]
     check_plans(plans, configuration, results / stored.PLANS)
@@ -71,7 +75,9 @@ def import_nnunet_results(
     return target
 
 
-def _checkpoints(results: Path, checkpoint: str) -> dict[int | str, Path]:
+def _checkpoints(
+    results: Path, checkpoint: str, folds: Collection[int] | None
+) -> dict[int | str, Path]:
     found: dict[int | str, Path] = {}
     for file in sorted(results.glob(f"fold_*/{checkpoint}")):
         name = file.parent.name.removeprefix("fold_")
@@ -85,7 +91,15 @@ def _checkpoints(results: Path, checkpoint: str) -> dict[int | str, Path]:
             "of a finished training",
             remedy="finish the training first, or name the right folder",
         )
-    return found
+    if folds is None:
+        return found
+    if missing := sorted(set(folds).difference(found)):
+        raise BundleError(
+            f"fold {', '.join(map(str, missing))} is not trained to its end",
+            file=results,
+            expected=f"one of fold {', '.join(map(str, found))}",
+        )
+    return {fold: found[fold] for fold in sorted(folds)}
 
 
 def _allowed_globals() -> list[Any]:

@@ -31,6 +31,8 @@ class Settings(BaseModel):
         trainer: Name of the trainer class, for the record; it is not needed to run the network.
         precision: How the weights are stored.
         tile_step_size: Step of the sliding window as a share of the patch.
+        keep_largest: Labels of which only the largest connected part is kept, as chosen on
+            validation (:mod:`MRNLib.challenge.postprocessing`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +42,7 @@ class Settings(BaseModel):
     trainer: str
     precision: str = "fp16"
     tile_step_size: float = 0.5
+    keep_largest: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,11 @@ def _train(folder: Path) -> None:
     before = dict(plans.TINY)
     plans.TINY["NM"] = small
     common = ["--work", str(folder / "work"), "--modality", "NM", "--scale", "tiny"]
-    common += ["--processes", "1"]
+    one = ["--processes", "1"]
     try:
         prepare = ["prepare", "--data", str(folder / "cohort"), "--validation", "1"]
-        assert train_segmentation.main([*prepare, *common]) == 0
-        assert train_segmentation.main(["train", "--device", "cpu", *common]) == 0
+        assert train_segmentation.main([*prepare, *one, *common]) == 0
+        assert train_segmentation.main(["train", "--device", "cpu", *one, *common]) == 0
     finally:
         plans.TINY.update(before)
     out = str(folder / "out")

@@ -1,0 +1,175 @@
+"""Post-processing chosen on validation: of which nuclei only the largest connected part is kept.
+
+nnU-Net makes this choice by Dice (``nnunetv2.postprocessing.remove_connected_components``). A voxel
+far from its nucleus hardly moves the Dice, but the challenge's score has the maximum Hausdorff
+distance in it, without a bound. So the choice goes by that score here, for each label by itself, on
+the cases that each fold's network was not trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from MRNLib.challenge.measures import agreements
+from MRNLib.challenge.regions import region_score
+from MRNLib.errors import BundleError
+from MRNLib.markdown import table
+from MRNLib.nnunet.commands import Workspace, read_split
+from MRNLib.nnunet.dataset import raw_case
+from MRNLib.nnunet.stored import SETTINGS, StoredNetwork, load
+from MRNLib.progress import Progress, part, silent
+from MRNLib.rois import without_strays
+from MRNLib.segmentation import Segmenter
+from MRNLib.writing import replaced
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+# The choice goes by distances in voxels alone.
+VOXELS = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One label on the validation cases in which both masks have it, before and after.
+
+    Attributes:
+        label: Its number.
+        name: Its name.
+        cases: How many cases.
+        changed: In how many of them voxels were removed.
+        dice: Mean Dice with all parts and with the largest one alone.
+        hausdorff: Mean largest distance in voxels, likewise.
+    """
+
+    label: int
+    name: str
+    cases: int
+    changed: int
+    dice: tuple[float, float]
+    hausdorff: tuple[float, float]
+
+    @property
+    def helps(self) -> bool:
+        """Whether the region score of the challenge is higher with the largest part alone."""
+        before, after = (region_score(*one) for one in zip(self.dice, self.hausdorff, strict=True))
+        return after > before
+
+
+def compare(pairs: Iterable[Pair], names: Mapping[int, str]) -> list[Comparison]:
+    """Each label with all its parts and with the largest alone.
+
+    Args:
+        pairs: True and predicted label map ``[k, j, i]`` of each case.
+        names: Of the labels.
+    """
+    labels = sorted(names)
+    rows: dict[int, list[tuple[float, ...]]] = {label: [] for label in labels}
+    for truth, predicted in pairs:
+        reduced = without_strays(predicted)
+        before = agreements(truth, predicted, labels, VOXELS)
+        after = agreements(truth, reduced, labels, VOXELS)
+        for label, one, other in zip(labels, before, after, strict=True):
+            if not np.isfinite(one.hausdorff):
+                continue  # a mask lacks it: there is no distance, and no part to remove either way
+            changed = ((predicted == label) & (reduced != label)).any()
+            row = (one.dice, other.dice, one.hausdorff, other.hausdorff, float(changed))
+            rows[label].append(row)
+    return [_comparison(label, names[label], rows[label]) for label in labels]
+
+
+def _comparison(label: int, name: str, rows: list[tuple[float, ...]]) -> Comparison:
+    values = np.array(rows).reshape(len(rows), 5)
+    means = values[:, :4].mean(axis=0) if rows else np.full(4, np.nan)
+    dice, reduced_dice, distance, reduced_distance = (float(value) for value in means)
+    return Comparison(
+        label,
+        name,
+        len(rows),
+        int(values[:, 4].sum()),
+        (dice, reduced_dice),
+        (distance, reduced_distance),
+    )
+
+
+def page(modality: str, compared: Sequence[Comparison]) -> str:
+    """The comparison as a page of Markdown."""
+    rows = [
+        [
+            one.name,
+            str(one.cases),
+            str(one.changed),
+            *(f"{value:.4f}" for value in one.dice),
+            *(f"{value:.2f}" for value in one.hausdorff),
+            "kept alone" if one.helps else "",
+        ]
+        for one in compared
+    ]
+    header = ("", "Cases", "Changed", "Dice", "after", "H, voxels", "after", "Largest part")
+    lines = [
+        f"# Largest connected parts: {modality} network on held-out cases",
+        "",
+        *table(header, rows),
+        "",
+        "*After*: the largest part alone. It is kept alone where the challenge's region score, "
+        ".7 Dice + .3 (1 - H / 10), is higher with it.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def choose(
+    workspace: Workspace,
+    dataset: str,
+    segmenter: Path,
+    *,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> list[Comparison]:
+    """Compares on every fold's held-out cases and writes the choice into the segmenter.
+
+    Args:
+        workspace: Where the folds were trained: its split and raw images are used.
+        dataset: ``Dataset505_PDSegQSM``.
+        segmenter: The imported folds; ``keep_largest`` of its settings is replaced.
+        device: ``cpu`` or ``cuda``.
+        progress: Called with the share done; may raise Cancelled.
+
+    Raises:
+        InputError: The split or a raw image is missing.
+        BundleError: The segmenter cannot be read, or has a fold that holds nobody out.
+    """
+    stored = load(segmenter)
+    names = {number: name for name, number in stored.dataset["labels"].items() if number}
+    compared = compare(_held_out(workspace, dataset, stored, device, progress), names)
+    chosen = tuple(one.label for one in compared if one.helps)
+    settings = stored.settings.model_copy(update={"keep_largest": chosen})
+    with replaced(segmenter / SETTINGS) as file:
+        text = json.dumps(settings.model_dump(mode="json"), indent=1)
+        file.write_text(text + "\n", encoding="utf-8")
+    return compared
+
+
+def _held_out(
+    workspace: Workspace, dataset: str, stored: StoredNetwork, device: str, progress: Progress
+) -> Iterator[Pair]:
+    """Truth and prediction of every case by the fold that was not trained on it."""
+    split = read_split(workspace, dataset)
+    jobs: list[tuple[int, str]] = []
+    for number, fold in enumerate(stored.settings.folds):
+        if not isinstance(fold, int) or fold >= len(split):
+            raise BundleError(f"fold {fold} is not one of the {len(split)} of {dataset}'s split")
+        jobs += [(number, name) for name in split[fold][1]]
+    settings = stored.settings.model_copy(update={"keep_largest": ()})
+    for done, (number, name) in enumerate(jobs):
+        one = replace(stored, settings=settings, folds=(stored.folds[number],))
+        images, truth = raw_case(workspace.raw / dataset, name, len(stored.channels))
+        step = part(progress, done / len(jobs), (done + 1) / len(jobs))
+        predicted = Segmenter(one).segment(images, device=device, progress=step)
+        yield sitk.GetArrayFromImage(truth), sitk.GetArrayFromImage(predicted)

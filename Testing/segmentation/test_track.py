@@ -1,0 +1,86 @@
+"""The segmentation track by itself: a cohort outlined by imported networks, and compared."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from toys import write_cohort
+
+from MRNLib.challenge.comparison import comparison
+from MRNLib.challenge.scoring import score
+from MRNLib.errors import InputError
+from MRNLib.images import read_volume
+from MRNLib.segmentation import Segmenter
+
+PREDICTED = "NM_pred.nii.gz"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """The script's command line."""
+    from pathlib import Path
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "Training"))
+    import train_segmentation
+
+    return lambda *words: train_segmentation.main([str(word) for word in words])
+
+
+def test_a_cohort_is_outlined_and_compared(run, trained, tmp_path, capsys):
+    cohort, networks, out = (tmp_path / name for name in ("cohort", "networks", "out"))
+    write_cohort(cohort, 3)
+    (cohort / "TOY_001" / "NM.nii.gz").write_bytes(b"no image")
+    shutil.copytree(trained.segmenter, networks / "segmenter_nm")
+    words = ("outline", "--data", cohort, "--segmenters", networks, "--out", out)
+
+    assert run(*words) == 3
+    said = capsys.readouterr()
+    assert "TOY_001: failed" in said.err
+    assert "2 of 3 cases outlined" in said.out
+    # What was written is the network's outline, in the file's own geometry.
+    volume = read_volume(cohort / "TOY_000" / "NM.nii.gz", "NM")
+    expected = Segmenter.from_bundle(networks / "segmenter_nm").segment(volume.image)
+    written = sitk.ReadImage(str(out / "TOY_000" / PREDICTED))
+    again = sitk.DICOMOrient(written, "LPS")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(again), sitk.GetArrayFromImage(expected))
+    before = (out / "TOY_000" / PREDICTED).stat().st_mtime_ns
+    assert run(*words) == 3
+    assert (out / "TOY_000" / PREDICTED).stat().st_mtime_ns == before
+
+    shutil.rmtree(cohort / "TOY_001")
+    page = tmp_path / "page.md"
+    named = ["--predictions", f"first={out}", "--predictions", f"second={out}"]
+    assert run("compare", "--data", cohort, *named, "--out", page) == 0
+    found = score(cohort, out).segmentation
+    row = next(line for line in page.read_text().splitlines() if line.startswith("| NM-SN"))
+    cells = [cell.strip() for cell in row.split("|")[2:-1]]
+    assert cells[:2] == cells[2:]
+    assert cells[0].startswith(
+        f"{found.means['NM'][0].dice / 2 + found.means['NM'][1].dice / 2:.3f} ("
+    )
+    assert float(cells[1]) == pytest.approx(
+        np.mean([one.hausdorff for one in found.means["NM"]]), abs=0.006
+    )
+
+
+def test_other_numbers_of_cases_are_not_compared(run, trained, tmp_path):
+    cohort, networks = tmp_path / "cohort", tmp_path / "networks"
+    write_cohort(cohort, 2)
+    shutil.copytree(trained.segmenter, networks / "segmenter_nm")
+    run("outline", "--data", cohort, "--segmenters", networks, "--out", tmp_path / "two")
+    shutil.copytree(tmp_path / "two", tmp_path / "one")
+    shutil.rmtree(tmp_path / "one" / "TOY_001")
+    scores = {name: score(cohort, tmp_path / name).segmentation for name in ("one", "two")}
+    with pytest.raises(InputError, match="one 1, two 2"):
+        comparison(scores)
+
+
+def test_a_folder_without_networks_is_said(run, tmp_path, capsys):
+    write_cohort(tmp_path / "cohort", 1)
+    (tmp_path / "empty").mkdir()
+    words = ("--data", tmp_path / "cohort", "--segmenters", tmp_path / "empty")
+    assert run("outline", *words, "--out", tmp_path / "out") == 2
+    assert "no trained network in the folder" in capsys.readouterr().err
