@@ -1,9 +1,7 @@
 """One examination to the challenge's answer: two masks and a vote, and nothing else.
 
 The masks and the probability are those of a diagnosis (:class:`MRNLib.diagnosis.Diagnoser`);
-maskings, jitter, biomarkers and the report are left out. Voxels apart from a nucleus are removed
-(a diagnosis passes over them): the challenge scores the maximum Hausdorff distance without a bound,
-so that one such voxel can cost more than the nucleus is worth.
+maskings, jitter, biomarkers and the report are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ from MRNLib.errors import BundleError, InputError
 from MRNLib.nuclei import Outlines
 from MRNLib.progress import Progress, part, silent
 from MRNLib.quality import check_rois
-from MRNLib.rois import without_strays
 from MRNLib.writing import replaced_files
 
 # Probability of PD from which on the vote is 1.
@@ -75,17 +72,13 @@ class Prediction:
                 (folder / PROBABILITY_FILE).write_text(text, encoding="ascii")
 
 
-def predict(
-    diagnoser: Diagnoser, case: Case, progress: Progress = silent, *, keep_strays: bool = False
-) -> Prediction:
+def predict(diagnoser: Diagnoser, case: Case, progress: Progress = silent) -> Prediction:
     """Outlines and classifies one case from its volumes alone; masks beside them are not looked at.
 
     Args:
         diagnoser: Holds the models.
         case: The files.
         progress: May raise Cancelled.
-        keep_strays: Leave voxels in the masks that lie apart from their nucleus's largest part. The
-            vote is the same: boxes are drawn around the largest parts.
 
     Raises:
         InputError: A volume cannot be used; there are no masks then either.
@@ -93,8 +86,6 @@ def predict(
     """
     unmasked = replace(case, qsm_mask=None, nm_mask=None)
     outlines = diagnoser.outline(unmasked, part(progress, 0.0, 0.8))
-    if not keep_strays:
-        outlines = _largest_parts(outlines)
     progress(0.8, "Classifying")
     warnings = list(outlines.warnings)
     probability, refusal = None, ""
@@ -106,14 +97,6 @@ def predict(
         refusal = one_line(error)
     progress(1.0, "Done")
     return Prediction(outlines, probability, refusal, tuple(dict.fromkeys(warnings)))
-
-
-def _largest_parts(outlines: Outlines) -> Outlines:
-    masks = []
-    for mask in outlines.masks:
-        masks.append(sitk.GetImageFromArray(without_strays(sitk.GetArrayFromImage(mask))))
-        masks[-1].CopyInformation(mask)
-    return replace(outlines, images=replace(outlines.images, qsm_mask=masks[0], nm_mask=masks[1]))
 
 
 def _probability(diagnoser: Diagnoser, outlines: Outlines, warnings: list[str]) -> float:

@@ -31,7 +31,6 @@ class Wanted:
     """Which files are wanted, and for which cases."""
 
     probability_file: bool
-    keep_strays: bool
     skip_existing: bool
 
 
@@ -78,14 +77,6 @@ def predict(
             "for; 'mrn challenge score' takes the area under the curve from it."
         ),
     ] = True,
-    keep_strays: Annotated[
-        bool,
-        typer.Option(
-            "--keep-strays",
-            help="Leave voxels in the masks that lie apart from their nucleus; one of them can "
-            "cost a structure its score, which goes by the maximum Hausdorff distance.",
-        ),
-    ] = False,
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -98,8 +89,8 @@ def predict(
     """Predict masks and votes in the layout of the PDCADxFoundation challenge.
 
     Every case gets NM_pred.nii.gz and QSM_pred.nii.gz, in the challenge's labels and its volumes'
-    own geometry, and PD_pred.txt with 1 (P(PD) of .5 or more) or 0. T1 is optional, masks beside
-    the volumes are not looked at, and of each nucleus the largest connected part is kept.
+    own geometry, and PD_pred.txt with 1 (P(PD) of .5 or more) or 0. T1 is optional, and masks
+    beside the volumes are not looked at.
 
     A case that cannot be used is reported in one line and the others go on; the command then ends
     with code 3. So it does where the nuclei could be outlined but the classification was refused:
@@ -113,7 +104,7 @@ def predict(
     parameters = Parameters(
         bundle=bundle, device=device, precision=precision, tta=tta, exact_segmentation=exact
     )
-    wanted = Wanted(probability, keep_strays, skip_existing)
+    wanted = Wanted(probability, skip_existing)
     return run_predictions(talk, inputs, outputs, parameters, wanted, cancel_file)
 
 
@@ -169,7 +160,6 @@ def _predict(
             diagnoser,
             case,
             lambda fraction, message: progress(fraction, f"{name}: {message}"),
-            keep_strays=wanted.keep_strays,
         )
         found.write(out, probability_file=wanted.probability_file)
     except (BundleError, Cancelled):

@@ -21,31 +21,28 @@ BRAINSTEM = {"QSM": (9, 10, 11, 12, 13, 14), "NM": (1, 2)}
 class Network:
     """Stands for a trained nnU-Net: draws the truth of the only patient there is."""
 
-    def __init__(self, truth, left_out=(), corner=0):
+    def __init__(self, truth, left_out=()):
         self.warnings = []
-        self._corner = corner
         self._truth = truth
         self._left_out = {float(label): 0 for label in left_out}
 
     def segment(self, images, *, device, exact, progress):
         truth = sitk.ReadImage(str(self._truth), sitk.sitkUInt8)
         drawn = sitk.Resample(truth, images[0], sitk.Transform(), sitk.sitkNearestNeighbor)
-        drawn = sitk.ChangeLabel(drawn, self._left_out)
-        drawn[0, 0, 0] = self._corner
-        return drawn
+        return sitk.ChangeLabel(drawn, self._left_out)
 
 
 @pytest.fixture
 def networks(small_case, monkeypatch):
-    """Puts the truth in nnU-Net's place: without ``left_out``, with a stray voxel of ``corner``."""
+    """Puts the truth in nnU-Net's place, without the labels of ``left_out``."""
 
-    state = SimpleNamespace(left_out={}, corner=0, loaded=[])
+    state = SimpleNamespace(left_out={}, loaded=[])
 
     def from_bundle(folder):
         modality = folder.name.removeprefix("segmenter_").upper()
         state.loaded.append(modality)
         truth = small_case / f"{modality}_mask.nii.gz"
-        return Network(truth, state.left_out.get(modality, ()), state.corner)
+        return Network(truth, state.left_out.get(modality, ()))
 
     monkeypatch.setattr("MRNLib.segmentation.Segmenter.from_bundle", from_bundle)
     return state
@@ -154,19 +151,6 @@ def test_the_vote_is_that_of_a_diagnosis(predict, small_case, small_bundle, tmp_
     assert float((out / "PD_prob.txt").read_text()) == pytest.approx(expected, abs=1e-6)
     assert (out / "PD_pred.txt").read_text() == str(int(expected >= 0.5))
     assert cases(events)["RJPD_001"]["probability_pd"] == pytest.approx(expected, abs=1e-9)
-
-
-def test_voxels_apart_from_their_nucleus_are_removed(predict, networks, small_case, tmp_path):
-    networks.corner = 1
-    out, votes = tmp_path / "outputs" / "RJPD_001", []
-    for options, strays in (((), 0), (("--keep-strays",), 1)):
-        _, events, _ = predict(*options)
-        votes.append(cases(events)["RJPD_001"]["probability_pd"])
-        for modality in ("QSM", "NM"):
-            _, labels = read(out / f"{modality}_pred.nii.gz")
-            _, truth = read(small_case / f"{modality}_mask.nii.gz")
-            assert np.count_nonzero(labels != truth) == strays
-    assert votes[0] == votes[1]
 
 
 @pytest.mark.parametrize(("probability", "vote"), [(0.5, 1), (0.4999, 0), (None, 0)])
