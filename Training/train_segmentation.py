@@ -8,11 +8,7 @@ COHORT has the challenge's layout:
     python Training/train_segmentation.py import --work WORK --out OUT
     python Training/train_segmentation.py postprocess --work WORK --out OUT
 
-OUT is what export_bundle.py takes. The segmentation track by itself, on other patients:
-
-    python Training/train_segmentation.py outline --data OTHERS --segmenters OUT --out PREDICTIONS
-    mrn challenge score OTHERS PREDICTIONS
-
+OUT is what export_bundle.py takes, and evaluate_segmentation.py for the segmentation track.
 Training goes on where it was stopped. --scale full is the paper's: nnU-Net's own plan, 250 epochs,
 no mirroring. --scale tiny is a narrow network for a machine without a GPU; give it to every step
 that takes it.
@@ -29,16 +25,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from MRNLib.casefiles import survey_cohort
 from MRNLib.cases import read_cohort
-from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk
+from MRNLib.cli.console import ProgressStyle, Talk
 from MRNLib.cli.run import GOES_ON, run_script, script_group
 from MRNLib.errors import InputError
 from MRNLib.nnunet import commands
 from MRNLib.nnunet.commands import Workspace
 from MRNLib.nnunet.dataset import dataset_name, splits, write_raw_dataset
 from MRNLib.nnunet.plans import TINY, TinyPlan
-from MRNLib.writing import replaced, require_folder
+from MRNLib.writing import replaced
 
 
 class Modality(StrEnum):
@@ -147,93 +142,41 @@ def import_results(
 
 @app.command()
 def postprocess(
-    work: Work,
     out: Imported,
+    work: Annotated[
+        Path | None, typer.Option(help="Choose on what each fold held out: nnU-Net's folders.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="COHORT", help="Or on other patients, by all folds together."),
+    ] = None,
     modality: Modalities = BOTH,
     device: Device = "cpu",
 ) -> None:
     """Chooses of which nuclei only the largest connected part is kept, on held-out cases.
 
-    Each fold outlines the cases it was not trained on. Where the challenge's region score of a
-    nucleus is higher with its largest part alone, the network in OUT keeps that part from now on.
+    Where the challenge's region score of a nucleus is higher with its largest part alone, the
+    network in OUT keeps that part from now on.
     """
     from MRNLib.challenge.outlining import segmenter_folder
-    from MRNLib.challenge.postprocessing import choose, page
+    from MRNLib.challenge.postprocessing import choose, cohort_pairs, folds_pairs, page
 
+    if (work is None) == (data is None):
+        raise InputError("name either --work or --data")
     talk = Talk(ProgressStyle.bar)
     for one in modality:
-        folder = segmenter_folder(out, one)
+        folder, name = segmenter_folder(out, one), dataset_name(one)
         with talk.progress() as report:
-            compared = choose(
-                Workspace(work.resolve()), dataset_name(one), folder, device=device, progress=report
-            )
-        text = page(one, compared)
+            if work is not None:
+                workspace = Workspace(work.resolve())
+                pairs = folds_pairs(folder, workspace, name, device=device, progress=report)
+            else:
+                cases = read_cohort(data)
+                pairs = cohort_pairs(folder, one.value, cases, device=device, progress=report)
+            text = page(one, choose(folder, pairs))
         with replaced(out / f"postprocessing_{one.lower()}.md") as file:
             file.write_text(text, encoding="utf-8")
         print(text, flush=True)
-
-
-@app.command()
-def outline(
-    data: Annotated[Path, typer.Option(metavar="COHORT", help="The challenge's folder layout.")],
-    segmenters: Imported,
-    out: Annotated[Path, typer.Option(help="Receives CASE/{QSM,NM}_pred.nii.gz.")],
-    device: Device = "cpu",
-) -> int:
-    """Outlines a cohort with imported networks; masks that are there already are kept.
-
-    A case that cannot be used is reported in one line and the others go on; the command then ends
-    with code 3.
-    """
-    from MRNLib.challenge.outlining import outline_cohort, read_segmenters
-    from MRNLib.challenge.prediction import one_line
-
-    require_folder(out)
-    talk = Talk(ProgressStyle.bar)
-    cases, networks, failed = survey_cohort(data), read_segmenters(segmenters), 0
-    with talk.progress() as report:
-        outlined = outline_cohort(cases, networks, out, device=device, progress=report)
-        for name, error in outlined:
-            if error is not None:
-                failed += 1
-                talk.warn(f"{name}: failed. {one_line(error)}")
-    talk.say(f"{len(cases) - failed} of {len(cases)} cases outlined, in {out}")
-    return EXIT_SOME_FAILED if failed else 0
-
-
-@app.command()
-def compare(
-    data: Annotated[Path, typer.Option(metavar="COHORT", help="Holds CASE/{QSM,NM}_mask.nii.gz.")],
-    predictions: Annotated[
-        list[str],
-        typer.Option(metavar="NAME=FOLDER", help="One segmentation of the cohort; repeated."),
-    ],
-    out: Annotated[Path, typer.Option(help="Markdown file to write.")],
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = CORES,
-) -> None:
-    """Puts several segmentations of one cohort beside each other, nucleus by nucleus."""
-    from MRNLib.challenge.comparison import comparison
-    from MRNLib.challenge.scoring import score
-
-    talk, scores = Talk(ProgressStyle.bar), {}
-    for text in predictions:
-        name, separator, folder = text.partition("=")
-        if not (name and separator and folder):
-            raise InputError(f"--predictions {text}", expected="NAME=FOLDER")
-        with talk.progress() as report:
-            found = score(data, Path(folder), workers=workers, progress=report)
-        if found.segmentation is None:
-            raise InputError("no mask in it could be compared", file=folder)
-        if found.problems:
-            talk.warn(
-                f"{name}: {len(found.problems)} cases not scored as a whole, such as "
-                f"{found.problems[0].identifier}: {found.problems[0].problem}"
-            )
-        scores[name] = found.segmentation
-    page = comparison(scores)
-    with replaced(out) as file:
-        file.write_text(page, encoding="utf-8")
-    print(page, flush=True)
 
 
 def _say(fraction: float, message: str) -> None:

@@ -3,7 +3,7 @@
 nnU-Net makes this choice by Dice (``nnunetv2.postprocessing.remove_connected_components``). A voxel
 far from its nucleus hardly moves the Dice, but the challenge's score has the maximum Hausdorff
 distance in it, without a bound. So the choice goes by that score here, for each label by itself, on
-the cases that each fold's network was not trained on.
+cases that the network was not trained on: those that each fold held out, or other patients.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from MRNLib.casefiles import Case
+from MRNLib.cases import load_case
 from MRNLib.challenge.measures import agreements
 from MRNLib.challenge.regions import region_score
-from MRNLib.errors import BundleError
+from MRNLib.errors import BundleError, InputError
 from MRNLib.markdown import table
 from MRNLib.nnunet.commands import Workspace, read_split
 from MRNLib.nnunet.dataset import raw_case
 from MRNLib.nnunet.stored import SETTINGS, StoredNetwork, load
+from MRNLib.nuclei import Modality, segmenter_inputs
 from MRNLib.progress import Progress, part, silent
 from MRNLib.rois import without_strays
 from MRNLib.segmentation import Segmenter
@@ -124,30 +127,20 @@ def page(modality: str, compared: Sequence[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def choose(
-    workspace: Workspace,
-    dataset: str,
-    segmenter: Path,
-    *,
-    device: str = "cpu",
-    progress: Progress = silent,
-) -> list[Comparison]:
-    """Compares on every fold's held-out cases and writes the choice into the segmenter.
+def choose(segmenter: Path, pairs: Iterable[Pair]) -> list[Comparison]:
+    """Compares each label of a segmenter and writes the choice into it.
 
     Args:
-        workspace: Where the folds were trained: its split and raw images are used.
-        dataset: ``Dataset505_PDSegQSM``.
         segmenter: The imported folds; ``keep_largest`` of its settings is replaced.
-        device: ``cpu`` or ``cuda``.
-        progress: Called with the share done; may raise Cancelled.
+        pairs: From :func:`folds_pairs` or :func:`cohort_pairs`.
 
     Raises:
-        InputError: The split or a raw image is missing.
-        BundleError: The segmenter cannot be read, or has a fold that holds nobody out.
+        InputError: A case cannot be used.
+        BundleError: The segmenter cannot be read.
     """
     stored = load(segmenter)
     names = {number: name for name, number in stored.dataset["labels"].items() if number}
-    compared = compare(_held_out(workspace, dataset, stored, device, progress), names)
+    compared = compare(pairs, names)
     chosen = tuple(one.label for one in compared if one.helps)
     settings = stored.settings.model_copy(update={"keep_largest": chosen})
     with replaced(segmenter / SETTINGS) as file:
@@ -156,20 +149,81 @@ def choose(
     return compared
 
 
-def _held_out(
-    workspace: Workspace, dataset: str, stored: StoredNetwork, device: str, progress: Progress
+def folds_pairs(
+    segmenter: Path,
+    workspace: Workspace,
+    dataset: str,
+    *,
+    device: str = "cpu",
+    progress: Progress = silent,
 ) -> Iterator[Pair]:
-    """Truth and prediction of every case by the fold that was not trained on it."""
-    split = read_split(workspace, dataset)
+    """Truth and outlines of every case by the fold that was not trained on it.
+
+    Args:
+        segmenter: The imported folds.
+        workspace: Where they were trained: its split and raw images are used.
+        dataset: ``Dataset505_PDSegQSM``.
+        device: ``cpu`` or ``cuda``.
+        progress: Called with the share done; may raise Cancelled.
+
+    Raises:
+        InputError: The split or a raw image is missing.
+        BundleError: The segmenter cannot be read, or has a fold that holds nobody out.
+    """
+    stored, split = load(segmenter), read_split(workspace, dataset)
     jobs: list[tuple[int, str]] = []
     for number, fold in enumerate(stored.settings.folds):
         if not isinstance(fold, int) or fold >= len(split):
             raise BundleError(f"fold {fold} is not one of the {len(split)} of {dataset}'s split")
         jobs += [(number, name) for name in split[fold][1]]
-    settings = stored.settings.model_copy(update={"keep_largest": ()})
     for done, (number, name) in enumerate(jobs):
-        one = replace(stored, settings=settings, folds=(stored.folds[number],))
         images, truth = raw_case(workspace.raw / dataset, name, len(stored.channels))
         step = part(progress, done / len(jobs), (done + 1) / len(jobs))
-        predicted = Segmenter(one).segment(images, device=device, progress=step)
-        yield sitk.GetArrayFromImage(truth), sitk.GetArrayFromImage(predicted)
+        network = Segmenter(_untouched(stored, (stored.folds[number],)))
+        yield _pair(network, images, truth, device, step)
+
+
+def cohort_pairs(
+    segmenter: Path,
+    modality: Modality,
+    cases: Sequence[Case],
+    *,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Iterator[Pair]:
+    """Truth and outlines by all folds together of a cohort that none of them was trained on.
+
+    Args:
+        segmenter: The imported folds.
+        modality: Whose masks.
+        cases: With the mask and the network's volumes.
+        device: ``cpu`` or ``cuda``.
+        progress: Called with the share done; may raise Cancelled.
+
+    Raises:
+        InputError: A case lacks its mask or a volume, or a file cannot be used.
+        BundleError: The segmenter cannot be read.
+    """
+    stored = load(segmenter)
+    network = Segmenter(_untouched(stored, stored.folds))
+    for done, case in enumerate(cases):
+        images = load_case(case, t1_needed="T1" in stored.channels)
+        truth = images.qsm_mask if modality == "QSM" else images.nm_mask
+        if truth is None:
+            raise InputError(f"{case.identifier} has no {modality} mask to compare with")
+        inputs = segmenter_inputs(images, modality, stored.channels, segmenter.name)
+        step = part(progress, done / len(cases), (done + 1) / len(cases))
+        yield _pair(network, inputs, truth, device, step)
+
+
+def _untouched(stored: StoredNetwork, folds: tuple[dict[str, Any], ...]) -> StoredNetwork:
+    """Some folds of a network, without an earlier choice."""
+    settings = stored.settings.model_copy(update={"keep_largest": ()})
+    return replace(stored, settings=settings, folds=folds)
+
+
+def _pair(
+    network: Segmenter, images: list[sitk.Image], truth: sitk.Image, device: str, step: Progress
+) -> Pair:
+    predicted = network.segment(images, device=device, progress=step)
+    return sitk.GetArrayFromImage(truth), sitk.GetArrayFromImage(predicted)

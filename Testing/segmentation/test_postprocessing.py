@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from toys import as_image, toy_head
+from toys import as_image, dice, toy_head, write_cohort
 
-from MRNLib.challenge.postprocessing import choose, compare, page
+from MRNLib.cases import read_cohort
+from MRNLib.challenge.postprocessing import choose, cohort_pairs, compare, folds_pairs, page
 from MRNLib.errors import BundleError, InputError
 from MRNLib.nnunet.commands import Workspace, write_split
 from MRNLib.nnunet.stored import load
@@ -85,7 +86,7 @@ def test_the_choice_is_made_on_held_out_cases_and_kept(trained, tmp_path):
     write_split(workspace, DATASET, [(["OTHER"], ["HELD"])])
     segmenter = shutil.copytree(trained.segmenter, tmp_path / "segmenter")
 
-    compared = choose(workspace, DATASET, segmenter)
+    compared = choose(segmenter, folds_pairs(segmenter, workspace, DATASET))
 
     helped = [one.label for one in compared if one.helps]
     assert helped, "no part was removed, so the test shows nothing"
@@ -94,19 +95,31 @@ def test_the_choice_is_made_on_held_out_cases_and_kept(trained, tmp_path):
     assert settings["folds"] == [0]
     assert "| kept alone |" in page("NM", compared)
     # Chosen again, it starts from the network's own outlines, not from what is kept now.
-    assert choose(workspace, DATASET, segmenter) == compared
+    assert choose(segmenter, folds_pairs(segmenter, workspace, DATASET)) == compared
+
+
+def test_the_choice_on_other_patients_is_made_in_their_own_geometry(trained, tmp_path):
+    write_cohort(tmp_path, 2)
+    cases = read_cohort(tmp_path)
+    pairs = list(cohort_pairs(trained.segmenter, "NM", cases))
+    assert len(pairs) == 2
+    for (truth, predicted), seed in zip(pairs, range(2), strict=True):
+        np.testing.assert_array_equal(truth, toy_head(seed)[1])
+        assert dice(as_image(truth), as_image(predicted), 1) > 0.5
+    with pytest.raises(InputError, match="TOY_000 has no NM mask"):
+        list(cohort_pairs(trained.segmenter, "NM", [replace(cases[0], nm_mask=None)]))
 
 
 def test_a_fold_without_held_out_cases_is_refused(trained, tmp_path):
     (tmp_path / "preprocessed" / DATASET).mkdir(parents=True)
     write_split(Workspace(tmp_path), DATASET, [])
     with pytest.raises(BundleError, match="fold 0 is not one of the 0"):
-        choose(Workspace(tmp_path), DATASET, trained.segmenter)
+        list(folds_pairs(trained.segmenter, Workspace(tmp_path), DATASET))
 
 
 def test_without_a_prepared_dataset_the_choice_cannot_be_made(trained, tmp_path):
     with pytest.raises(InputError, match="prepare the dataset first"):
-        choose(Workspace(tmp_path), DATASET, trained.segmenter)
+        list(folds_pairs(trained.segmenter, Workspace(tmp_path), DATASET))
 
 
 def test_an_untrained_fold_is_not_imported(trained, tmp_path):

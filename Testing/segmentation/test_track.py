@@ -24,9 +24,9 @@ def run(monkeypatch):
     from pathlib import Path
 
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "Training"))
-    import train_segmentation
+    import evaluate_segmentation
 
-    return lambda *words: train_segmentation.main([str(word) for word in words])
+    return lambda *words: evaluate_segmentation.main([str(word) for word in words])
 
 
 def test_a_cohort_is_outlined_and_compared(run, trained, tmp_path, capsys):

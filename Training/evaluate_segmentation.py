@@ -1,0 +1,103 @@
+#!/usr/bin/env python
+"""The segmentation track by itself: networks that are in no bundle outline a cohort.
+
+SEGMENTERS is the --out folder of train_segmentation.py import:
+
+    python Training/evaluate_segmentation.py outline --data COHORT --segmenters SEGMENTERS \\
+        --out PREDICTIONS
+    mrn challenge score COHORT PREDICTIONS
+
+Several of them beside each other, such as one fold, an ensemble, and a network with T1:
+
+    python Training/evaluate_segmentation.py compare --data COHORT --out comparison.md \\
+        --predictions one=PREDICTIONS --predictions five=OTHERS
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from MRNLib.casefiles import survey_cohort
+from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk
+from MRNLib.cli.run import GOES_ON, run_script, script_group
+from MRNLib.errors import InputError
+from MRNLib.writing import replaced, require_folder
+
+app = script_group(__doc__)
+
+
+@app.command()
+def outline(
+    data: Annotated[Path, typer.Option(metavar="COHORT", help="The challenge's folder layout.")],
+    segmenters: Annotated[Path, typer.Option(help="Holds segmenter_qsm and segmenter_nm, or one.")],
+    out: Annotated[Path, typer.Option(help="Receives CASE/{QSM,NM}_pred.nii.gz.")],
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
+) -> int:
+    """Outlines a cohort with imported networks; masks that are there already are kept.
+
+    A case that cannot be used is reported in one line and the others go on; the command then ends
+    with code 3.
+    """
+    from MRNLib.challenge.outlining import outline_cohort, read_segmenters
+    from MRNLib.challenge.prediction import one_line
+
+    require_folder(out)
+    talk = Talk(ProgressStyle.bar)
+    cases, networks, failed = survey_cohort(data), read_segmenters(segmenters), 0
+    with talk.progress() as report:
+        outlined = outline_cohort(cases, networks, out, device=device, progress=report)
+        for name, error in outlined:
+            if error is not None:
+                failed += 1
+                talk.warn(f"{name}: failed. {one_line(error)}")
+    talk.say(f"{len(cases) - failed} of {len(cases)} cases outlined, in {out}")
+    return EXIT_SOME_FAILED if failed else 0
+
+
+@app.command()
+def compare(
+    data: Annotated[Path, typer.Option(metavar="COHORT", help="Holds CASE/{QSM,NM}_mask.nii.gz.")],
+    predictions: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=FOLDER", help="One segmentation of the cohort; repeated."),
+    ],
+    out: Annotated[Path, typer.Option(help="Markdown file to write.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
+) -> None:
+    """Puts several segmentations of one cohort beside each other, nucleus by nucleus."""
+    from MRNLib.challenge.comparison import comparison
+    from MRNLib.challenge.scoring import score
+
+    talk, scores = Talk(ProgressStyle.bar), {}
+    for text in predictions:
+        name, separator, folder = text.partition("=")
+        if not (name and separator and folder):
+            raise InputError(f"--predictions {text}", expected="NAME=FOLDER")
+        with talk.progress() as report:
+            found = score(data, Path(folder), workers=workers, progress=report)
+        if found.segmentation is None:
+            raise InputError("no mask in it could be compared", file=folder)
+        if found.problems:
+            talk.warn(
+                f"{name}: {len(found.problems)} cases not scored as a whole, such as "
+                f"{found.problems[0].identifier}: {found.problems[0].problem}"
+            )
+        scores[name] = found.segmentation
+    page = comparison(scores)
+    with replaced(out) as file:
+        file.write_text(page, encoding="utf-8")
+    print(page, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run_script(app, arguments, GOES_ON)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
