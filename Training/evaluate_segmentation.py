@@ -7,6 +7,9 @@ SEGMENTERS is the --out folder of train_segmentation.py import:
         --out PREDICTIONS
     mrn challenge score COHORT PREDICTIONS
 
+With --work WORK, the folder of the training, each of its patients is outlined by the fold that was
+not trained on them: masks for prepare_crops.py --predicted.
+
 Several of them beside each other, such as one fold, an ensemble, and a network with T1:
 
     python Training/evaluate_segmentation.py compare --data COHORT --out comparison.md \\
@@ -26,6 +29,7 @@ from MRNLib.casefiles import survey_cohort
 from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk
 from MRNLib.cli.run import GOES_ON, run_script, script_group
 from MRNLib.errors import InputError
+from MRNLib.nnunet.commands import Workspace
 from MRNLib.writing import replaced, require_folder
 
 app = script_group(__doc__)
@@ -36,6 +40,10 @@ def outline(
     data: Annotated[Path, typer.Option(metavar="COHORT", help="The challenge's folder layout.")],
     segmenters: Annotated[Path, typer.Option(help="Holds segmenter_qsm and segmenter_nm, or one.")],
     out: Annotated[Path, typer.Option(help="Receives CASE/{QSM,NM}_pred.nii.gz.")],
+    work: Annotated[
+        Path | None,
+        typer.Option(help="Each case by the fold that held it out: where they were trained."),
+    ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
 ) -> int:
     """Outlines a cohort with imported networks; masks that are there already are kept.
@@ -43,12 +51,13 @@ def outline(
     A case that cannot be used is reported in one line and the others go on; the command then ends
     with code 3.
     """
-    from MRNLib.challenge.outlining import outline_cohort, read_segmenters
+    from MRNLib.challenge.outlining import all_folds, out_of_fold, outline_cohort
     from MRNLib.challenge.prediction import one_line
 
     require_folder(out)
     talk = Talk(ProgressStyle.bar)
-    cases, networks, failed = survey_cohort(data), read_segmenters(segmenters), 0
+    cases, failed = survey_cohort(data), 0
+    networks = out_of_fold(segmenters, Workspace(work)) if work else all_folds(segmenters)
     with talk.progress() as report:
         outlined = outline_cohort(cases, networks, out, device=device, progress=report)
         for name, error in outlined:

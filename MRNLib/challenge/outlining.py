@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from MRNLib.casefiles import Case, UnusableCase
@@ -10,9 +11,15 @@ from MRNLib.cases import load_case
 from MRNLib.challenge.layout import prediction_name
 from MRNLib.errors import BundleError, InputError
 from MRNLib.images import restore, write_image
+from MRNLib.nnunet.commands import Workspace, held_out_by
+from MRNLib.nnunet.dataset import dataset_name
+from MRNLib.nnunet.stored import StoredNetwork, load
 from MRNLib.nuclei import MODALITIES, Modality, segmenter_inputs
 from MRNLib.progress import Progress, part, silent
 from MRNLib.segmentation import Segmenter
+
+# The networks that outline a case, by its identifier.
+Networks = Callable[[str], Mapping[Modality, Segmenter]]
 
 
 def segmenter_folder(folder: Path, modality: str) -> Path:
@@ -20,17 +27,21 @@ def segmenter_folder(folder: Path, modality: str) -> Path:
     return folder / f"segmenter_{modality.lower()}"
 
 
-def read_segmenters(folder: Path) -> dict[Modality, Segmenter]:
-    """The imported networks of a folder.
+def all_folds(folder: Path) -> Networks:
+    """For every case the imported networks of a folder, with all their folds.
 
     Raises:
         InputError: It holds none.
         BundleError: One cannot be read.
     """
+    paths = _segmenter_folders(folder)
+    found = {modality: Segmenter.from_bundle(path) for modality, path in paths.items()}
+    return lambda identifier: found
+
+
+def _segmenter_folders(folder: Path) -> dict[Modality, Path]:
     folders = {modality: segmenter_folder(folder, modality) for modality in MODALITIES}
-    found = {
-        modality: Segmenter.from_bundle(path) for modality, path in folders.items() if path.is_dir()
-    }
+    found = {modality: path for modality, path in folders.items() if path.is_dir()}
     if not found:
         raise InputError(
             "no trained network in the folder",
@@ -41,9 +52,41 @@ def read_segmenters(folder: Path) -> dict[Modality, Segmenter]:
     return found
 
 
+def out_of_fold(folder: Path, workspace: Workspace) -> Networks:
+    """For each case of a training the folds that were not trained on it.
+
+    Their outlines stand for those of a new patient: boxes of training crops are made from them
+    (``prepare_crops.py --predicted``).
+
+    Args:
+        folder: The imported networks.
+        workspace: Where they were trained.
+
+    Raises:
+        InputError: The folder holds none, or the split is missing.
+        BundleError: A network cannot be read, or has a fold that is not in the split.
+    """
+    found: dict[Modality, tuple[StoredNetwork, dict[str, int]]] = {}
+    for modality, path in _segmenter_folders(folder).items():
+        stored = load(path)
+        held_out = held_out_by(workspace, dataset_name(modality), stored.settings.folds)
+        found[modality] = stored, held_out
+
+    def networks(identifier: str) -> dict[Modality, Segmenter]:
+        chosen = {}
+        for modality, (stored, held_out) in found.items():
+            if identifier not in held_out:
+                raise InputError(f"{modality}: no trained fold held this case out")
+            fold = stored.folds[held_out[identifier]]
+            chosen[modality] = Segmenter(replace(stored, folds=(fold,)))
+        return chosen
+
+    return networks
+
+
 def outline_cohort(
     cases: Sequence[Case | UnusableCase],
-    segmenters: Mapping[Modality, Segmenter],
+    networks: Networks,
     out: Path,
     *,
     device: str = "cpu",
@@ -53,7 +96,7 @@ def outline_cohort(
 
     Args:
         cases: The cohort; masks beside the volumes are not looked at.
-        segmenters: By modality; a modality without one is left out.
+        networks: The networks of a case, by modality; a modality without one is left out.
         out: Receives a folder for each case.
         device: ``cpu`` or ``cuda``.
         progress: Called with the share done; may raise Cancelled.
@@ -70,7 +113,7 @@ def outline_cohort(
         try:
             if isinstance(case, UnusableCase):
                 raise case.error
-            _outline(case, segmenters, out / case.identifier, device, step)
+            _outline(case, networks(case.identifier), out / case.identifier, device, step)
         except BundleError:
             raise
         except InputError as error:

@@ -22,9 +22,9 @@ from MRNLib.casefiles import Case
 from MRNLib.cases import load_case
 from MRNLib.challenge.measures import agreements
 from MRNLib.challenge.regions import region_score
-from MRNLib.errors import BundleError, InputError
+from MRNLib.errors import InputError
 from MRNLib.markdown import table
-from MRNLib.nnunet.commands import Workspace, read_split
+from MRNLib.nnunet.commands import Workspace, held_out_by
 from MRNLib.nnunet.dataset import raw_case
 from MRNLib.nnunet.stored import SETTINGS, StoredNetwork, load
 from MRNLib.nuclei import Modality, segmenter_inputs
@@ -170,16 +170,12 @@ def folds_pairs(
         InputError: The split or a raw image is missing.
         BundleError: The segmenter cannot be read, or has a fold that holds nobody out.
     """
-    stored, split = load(segmenter), read_split(workspace, dataset)
-    jobs: list[tuple[int, str]] = []
-    for number, fold in enumerate(stored.settings.folds):
-        if not isinstance(fold, int) or fold >= len(split):
-            raise BundleError(f"fold {fold} is not one of the {len(split)} of {dataset}'s split")
-        jobs += [(number, name) for name in split[fold][1]]
-    for done, (number, name) in enumerate(jobs):
+    stored = load(segmenter)
+    jobs = held_out_by(workspace, dataset, stored.settings.folds)
+    for done, (name, place) in enumerate(jobs.items()):
         images, truth = raw_case(workspace.raw / dataset, name, len(stored.channels))
         step = part(progress, done / len(jobs), (done + 1) / len(jobs))
-        network = Segmenter(_untouched(stored, (stored.folds[number],)))
+        network = Segmenter(_untouched(stored, (stored.folds[place],)))
         yield _pair(network, images, truth, device, step)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from MRNLib.errors import InputError
+from MRNLib.errors import BundleError, InputError
 from MRNLib.nnunet.dataset import Split
 from MRNLib.nnunet.plans import (
     CONFIGURATION,
@@ -137,6 +137,27 @@ def read_split(workspace: Workspace, dataset: str) -> list[Split]:
             file=path,
             remedy="prepare the dataset first, or name its --work folder",
         ) from error
+
+
+def held_out_by(workspace: Workspace, dataset: str, folds: Sequence[int | str]) -> dict[str, int]:
+    """For each case the place in ``folds`` of the one that was not trained on it.
+
+    Args:
+        workspace: Where they were trained.
+        dataset: ``Dataset505_PDSegQSM``.
+        folds: The trained folds of a segmenter, as its settings name them.
+
+    Raises:
+        InputError: The dataset was not prepared here.
+        BundleError: A fold is not one of the dataset's.
+    """
+    split = read_split(workspace, dataset)
+    found: dict[str, int] = {}
+    for place, fold in enumerate(folds):
+        if not isinstance(fold, int) or fold >= len(split):
+            raise BundleError(f"fold {fold} is not one of the {len(split)} of {dataset}'s split")
+        found |= dict.fromkeys(split[fold][1], place)
+    return found
 
 
 def _split_file(workspace: Workspace, dataset: str) -> Path:

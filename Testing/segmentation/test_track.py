@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from safetensors.torch import load_file, save_file
 from toys import write_cohort
 
 from MRNLib.challenge.comparison import comparison
 from MRNLib.challenge.scoring import score
 from MRNLib.errors import InputError
 from MRNLib.images import read_volume
+from MRNLib.nnunet.commands import Workspace, write_split
 from MRNLib.segmentation import Segmenter
 
+DATASET = "Dataset504_PDSegNM"
 PREDICTED = "NM_pred.nii.gz"
 
 
@@ -84,3 +88,27 @@ def test_a_folder_without_networks_is_said(run, tmp_path, capsys):
     words = ("--data", tmp_path / "cohort", "--segmenters", tmp_path / "empty")
     assert run("outline", *words, "--out", tmp_path / "out") == 2
     assert "no trained network in the folder" in capsys.readouterr().err
+
+
+def test_out_of_fold_each_case_has_the_network_that_did_not_see_it(run, trained, tmp_path, capsys):
+    cohort, networks, work = (tmp_path / name for name in ("cohort", "networks", "work"))
+    write_cohort(cohort, 3)
+    segmenter = shutil.copytree(trained.segmenter, networks / "segmenter_nm")
+    (segmenter / "fold_0.safetensors").rename(segmenter / "fold_1.safetensors")
+    weights = load_file(segmenter / "fold_1.safetensors")
+    save_file({name: 0 * one for name, one in weights.items()}, segmenter / "fold_0.safetensors")
+    settings = json.loads((segmenter / "settings.json").read_text())
+    (segmenter / "settings.json").write_text(json.dumps(settings | {"folds": [1, 0]}))
+    (work / "preprocessed" / DATASET).mkdir(parents=True)
+    write_split(Workspace(work), DATASET, [([], ["TOY_000"]), ([], ["TOY_001"])])
+    words = ("outline", "--data", cohort, "--segmenters", networks, "--work", work)
+
+    assert run(*words, "--out", tmp_path / "out") == 3
+    assert "TOY_002: failed. NM: no trained fold held this case out" in capsys.readouterr().err
+
+    def outlined(name: str) -> bool:
+        image = sitk.ReadImage(str(tmp_path / "out" / name / PREDICTED))
+        return bool(sitk.GetArrayViewFromImage(image).any())
+
+    assert not outlined("TOY_000"), "the fold without weights held it out"
+    assert outlined("TOY_001")
