@@ -15,7 +15,7 @@ from MRNLib.bundle import Bundle
 from MRNLib.cache import ArrayCache, content_key
 from MRNLib.cases import CaseImages
 from MRNLib.errors import InputError
-from MRNLib.images import PHANTOM_MARK, restore, write_image
+from MRNLib.images import PHANTOM_MARK, Volume, restore, write_image
 from MRNLib.progress import Progress, part, silent
 
 if TYPE_CHECKING:
@@ -61,13 +61,25 @@ class Outlines:
         files = {}
         for mask, volume in zip(self.masks, (self.images.qsm, self.images.nm), strict=True):
             path = out / f"{volume.role}_{ending}.nii.gz"
-            image = restore(mask, volume)
-            # ITK writes this note as NIfTI's ``descrip``, 80 bytes at most.
-            mark = f"{PHANTOM_MARK}. " if self.images.phantom else ""
-            image.SetMetaData("ITK_FileNotes", mark + NOTICE)
-            write_image(image, path)
+            write_mask(mask, volume, path, phantom=self.images.phantom)
             files[path.name] = path
         return files
+
+
+def write_mask(mask: sitk.Image, volume: Volume, path: Path, *, phantom: bool) -> None:
+    """Writes one mask on its volume's own grid, marked as what it is.
+
+    Args:
+        mask: On the canonical grid.
+        volume: What was outlined.
+        path: The file to write.
+        phantom: Whether it is a digital patient's.
+    """
+    image = restore(mask, volume)
+    # ITK writes this note as NIfTI's ``descrip``, 80 bytes at most.
+    mark = f"{PHANTOM_MARK}. " if phantom else ""
+    image.SetMetaData("ITK_FileNotes", mark + NOTICE)
+    write_image(image, path)
 
 
 class BundleSegmenters:

@@ -46,17 +46,18 @@ def outline(
     ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
 ) -> int:
-    """Outlines a cohort with imported networks; masks that are there already are kept.
+    """Outlines a cohort with imported networks; masks that they made before are kept.
 
     A case that cannot be used is reported in one line and the others go on; the command then ends
     with code 3.
     """
-    from MRNLib.challenge.outlining import all_folds, out_of_fold, outline_cohort
+    from MRNLib.challenge.outlining import all_folds, claim, out_of_fold, outline_cohort
     from MRNLib.challenge.prediction import one_line
 
     require_folder(out)
     talk = Talk(ProgressStyle.bar)
     cases, failed = survey_cohort(data), 0
+    claim(out, segmenters, out_of_fold=work is not None)
     networks = out_of_fold(segmenters, Workspace(work)) if work else all_folds(segmenters)
     with talk.progress() as report:
         outlined = outline_cohort(cases, networks, out, device=device, progress=report)
@@ -77,30 +78,46 @@ def compare(
     ],
     out: Annotated[Path, typer.Option(help="Markdown file to write.")],
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
-) -> None:
-    """Puts several segmentations of one cohort beside each other, nucleus by nucleus."""
+) -> int:
+    """Puts several segmentations of one cohort beside each other, nucleus by nucleus.
+
+    Where a case could not be scored the command ends with code 3.
+    """
+    require_folder(out.parent)
     from MRNLib.challenge.comparison import comparison
     from MRNLib.challenge.scoring import score
 
     talk, scores = Talk(ProgressStyle.bar), {}
-    for text in predictions:
-        name, separator, folder = text.partition("=")
-        if not (name and separator and folder):
-            raise InputError(f"--predictions {text}", expected="NAME=FOLDER")
+    for name, folder in _named(predictions).items():
         with talk.progress() as report:
-            found = score(data, Path(folder), workers=workers, progress=report)
-        if found.segmentation is None:
-            raise InputError("no mask in it could be compared", file=folder)
+            found = score(data, folder, workers=workers, progress=report)
         if found.problems:
             talk.warn(
                 f"{name}: {len(found.problems)} cases not scored as a whole, such as "
                 f"{found.problems[0].identifier}: {found.problems[0].problem}"
             )
-        scores[name] = found.segmentation
+        scores[name] = found
     page = comparison(scores)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with replaced(out) as file:
         file.write_text(page, encoding="utf-8")
     print(page, flush=True)
+    return EXIT_SOME_FAILED if any(one.problems for one in scores.values()) else 0
+
+
+def _named(words: list[str]) -> dict[str, Path]:
+    """The folders of ``NAME=FOLDER`` by their names.
+
+    Raises:
+        InputError: One has another form, or a name comes twice.
+    """
+    found: dict[str, Path] = {}
+    for text in words:
+        name, separator, folder = text.partition("=")
+        if not (name and separator and folder) or name in found:
+            raise InputError(f"--predictions {text}", expected="NAME=FOLDER, each name once")
+        found[name] = Path(folder)
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -83,6 +83,7 @@ def prepare(
         # Said before nnU-Net's long preprocessing: too few cases for the folds.
         split = splits(raw.cases, validation)
         dataset = dataset_name(one)
+        commands.require_split(workspace, dataset, split)
         plan = _tiny(one, epochs) if scale == "tiny" else None
         commands.plan_and_preprocess(workspace, dataset, plan)
         commands.write_split(workspace, dataset, split)
@@ -172,7 +173,9 @@ def postprocess(
                 pairs = folds_pairs(folder, workspace, name, device=device, progress=report)
             else:
                 cases = read_cohort(data)
-                pairs = cohort_pairs(folder, one.value, cases, device=device, progress=report)
+                pairs = cohort_pairs(
+                    folder, one.value, cases, device=device, progress=report, skipped=talk.warn
+                )
             text = page(one, choose(folder, pairs))
         with replaced(out / f"postprocessing_{one.lower()}.md") as file:
             file.write_text(text, encoding="utf-8")

@@ -3,78 +3,100 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from MRNLib.anatomy import NOTICE
 from MRNLib.challenge.regions import REGIONS, Region
+from MRNLib.challenge.scoring import Score
 from MRNLib.challenge.segmentation import SegmentationScore, highest
 from MRNLib.errors import InputError
 from MRNLib.markdown import table
 
+COLUMNS = ("Dice (SD)", "H", "missing")
 
-def comparison(scores: Mapping[str, SegmentationScore]) -> str:
-    """A page with a row for each nucleus and two columns for each segmentation.
+
+def comparison(scores: Mapping[str, Score]) -> str:
+    """A page with a row for each nucleus and three columns for each segmentation.
 
     Args:
         scores: By the name of the segmentation, all of the same cases.
 
     Raises:
-        InputError: They are not of the same number of cases.
+        InputError: They are not of the same cases, or not a mask of one could be compared.
     """
-    counts = {name: _cases(score) for name, score in scores.items()}
-    if len(set(counts.values())) > 1:
-        said = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise InputError(
-            f"the segmentations have different numbers of cases ({said})",
-            remedy="outline the missing ones, then compare",
-        )
-    number = next(iter(counts.values()))
+    compared = {name: _cases(score) for name, score in scores.items()}
+    _require_same(compared)
+    found = [one.segmentation for one in scores.values() if one.segmentation is not None]
+    if len(found) < len(scores):
+        raise InputError(f"no mask could be compared in any of {', '.join(scores)}")
     regions = [region for regions in REGIONS.values() for region in regions]
-    header = ["", *(f"{name}: {what}" for name in scores for what in ("Dice (SD)", "H"))]
+    header = ["", *(f"{name}: {what}" for name in scores for what in COLUMNS)]
     rows = [
-        [region.nucleus.key, *(cell for score in scores.values() for cell in _cells(score, region))]
+        [region.nucleus.key, *(cell for score in found for cell in _cells(score, region))]
         for region in regions
     ]
-    found = list(scores.values())
     totals = [
         *((f"{one} score", [score.modality_score(one) for score in found]) for one in REGIONS),
         ("Composite, as printed", [score.as_printed for score in found]),
         ("Composite, left + right", [score.as_summed for score in found]),
     ]
+    blank = [""] * (len(COLUMNS) - 1)
     rows += [
-        [title, *(cell for value in values for cell in (_number(value), ""))]
+        [title, *(cell for value in values for cell in (_number(value), *blank))]
         for title, values in totals
     ]
+    counts = next(iter(compared.values()))
+    of = " and ".join(f"{modality} of {len(names)} cases" for modality, names in counts.items())
     lines = [
-        f"# Segmentation of {number} cases",
+        f"# Segmentation: {of}",
         "",
         NOTICE,
         "",
         *table(header, rows),
         "",
         "Dice and largest Hausdorff distance in voxels (H): means of both sides over all cases. "
-        "The thalamus is in the masks but is not scored. A score is the challenge's, .7 Dice + "
-        ".3 (1 - H / 10) weighted by nucleus; a perfect composite is "
-        f"{highest(both_sides=False):.2f} as printed and {highest(both_sides=True):.2f} with left "
-        "and right summed.",
+        "*Missing*: how often one of a nucleus's sides was not found; it then has a Dice of 0 and "
+        "no distance, which the challenge's score leaves out. The thalamus is in the masks but is "
+        "not scored. A score is the challenge's, .7 Dice + .3 (1 - H / 10) weighted by nucleus; a "
+        f"perfect composite is {highest(both_sides=False):.2f} as printed and "
+        f"{highest(both_sides=True):.2f} with left and right summed.",
         "",
     ]
     return "\n".join(lines)
 
 
-def _cases(score: SegmentationScore) -> int:
-    return max(one.cases for means in score.means.values() for one in means)
+def _cases(score: Score) -> dict[str, frozenset[str]]:
+    """By modality, the cases whose masks were compared."""
+    return {
+        modality: frozenset(one.identifier for one in score.results if modality in one.measured)
+        for modality in REGIONS
+    }
 
 
-def _cells(score: SegmentationScore, region: Region) -> list[str]:
+def _require_same(compared: Mapping[str, Mapping[str, frozenset[str]]]) -> None:
+    (first, expected), *others = compared.items()
+    for name, cases in others:
+        for modality in REGIONS:
+            if apart := sorted(cases[modality] ^ expected[modality]):
+                raise InputError(
+                    f"{first} and {name} do not have {modality} masks of the same cases "
+                    f"({len(apart)} differ, such as {apart[0]})",
+                    remedy="outline the missing ones, then compare",
+                )
+
+
+def _cells(score: SegmentationScore, region: Region) -> Sequence[str]:
     sides = score.sides(region)
     if not sides:
-        return ["", ""]
+        return [""] * len(COLUMNS)
     spread = float(np.mean([side.dice_sd for side in sides]))
-    distance = float(np.mean([side.hausdorff for side in sides]))
-    return [f"{_number(score.dice(region))} ({_number(spread)})", _number(distance, 2)]
+    found = [side.hausdorff for side in sides if math.isfinite(side.hausdorff)]
+    distance = float(np.mean(found)) if found else math.nan
+    missing = sum(side.infinite for side in sides)
+    dice = f"{_number(score.dice(region))} ({_number(spread)})"
+    return [dice, _number(distance, 2), str(missing) if missing else ""]
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from MRNLib.casefiles import Case, UnusableCase
 from MRNLib.cases import load_case
 from MRNLib.challenge.layout import prediction_name
 from MRNLib.errors import BundleError, InputError
-from MRNLib.images import restore, write_image
+from MRNLib.files import sha256
 from MRNLib.nnunet.commands import Workspace, held_out_by
 from MRNLib.nnunet.dataset import dataset_name
 from MRNLib.nnunet.stored import StoredNetwork, load
-from MRNLib.nuclei import MODALITIES, Modality, segmenter_inputs
+from MRNLib.nuclei import MODALITIES, Modality, segmenter_inputs, write_mask
 from MRNLib.progress import Progress, part, silent
 from MRNLib.segmentation import Segmenter
+from MRNLib.writing import replaced
 
 # The networks that outline a case, by its identifier.
 Networks = Callable[[str], Mapping[Modality, Segmenter]]
+# Below a folder of masks: which networks made them.
+RECORD = "networks.json"
 
 
 def segmenter_folder(folder: Path, modality: str) -> Path:
@@ -84,6 +89,32 @@ def out_of_fold(folder: Path, workspace: Workspace) -> Networks:
     return networks
 
 
+def claim(out: Path, folder: Path, *, out_of_fold: bool) -> None:
+    """Notes in ``out`` which networks outline; refuses a folder with masks of others.
+
+    Raises:
+        InputError: ``out`` has masks, and not of these networks used in this way.
+        BundleError: The folder of networks holds none.
+    """
+    record: dict[str, Any] = {"out_of_fold": out_of_fold}
+    for modality, path in _segmenter_folders(folder).items():
+        record[modality] = sha256(path)
+    text, file = json.dumps(record, indent=1) + "\n", out / RECORD
+    if file.is_file():
+        same = file.read_text(encoding="utf-8") == text
+    else:
+        same = not any(any(out.glob(f"*/{_file_name(modality)}")) for modality in MODALITIES)
+    if not same:
+        raise InputError(
+            "the folder holds masks of other networks, or made with or without --work",
+            file=out,
+            remedy="name another --out folder",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    with replaced(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def outline_cohort(
     cases: Sequence[Case | UnusableCase],
     networks: Networks,
@@ -122,6 +153,10 @@ def outline_cohort(
             yield case.identifier, None
 
 
+def _file_name(modality: Modality) -> str:
+    return f"{prediction_name(modality)}.nii.gz"
+
+
 def _outline(
     case: Case,
     segmenters: Mapping[Modality, Segmenter],
@@ -129,7 +164,7 @@ def _outline(
     device: str,
     progress: Progress,
 ) -> None:
-    targets = {modality: out / f"{prediction_name(modality)}.nii.gz" for modality in segmenters}
+    targets = {modality: out / _file_name(modality) for modality in segmenters}
     todo = [modality for modality, path in targets.items() if not path.is_file()]
     if not todo:
         return
@@ -142,6 +177,5 @@ def _outline(
         inputs = segmenter_inputs(images, modality, segmenter.channels, "this folder")
         step = part(progress, number / len(todo), (number + 1) / len(todo))
         mask = segmenter.segment(inputs, device=device, progress=step)
-        write_image(
-            restore(mask, images.qsm if modality == "QSM" else images.nm), targets[modality]
-        )
+        volume = images.qsm if modality == "QSM" else images.nm
+        write_mask(mask, volume, targets[modality], phantom=images.phantom)

@@ -9,7 +9,7 @@ cases that the network was not trained on: those that each fold held out, or oth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from MRNLib.anatomy import NOTICE
 from MRNLib.casefiles import Case
 from MRNLib.cases import load_case
 from MRNLib.challenge.measures import agreements
@@ -118,10 +119,13 @@ def page(modality: str, compared: Sequence[Comparison]) -> str:
     lines = [
         f"# Largest connected parts: {modality} network on held-out cases",
         "",
+        NOTICE,
+        "",
         *table(header, rows),
         "",
         "*After*: the largest part alone. It is kept alone where the challenge's region score, "
-        ".7 Dice + .3 (1 - H / 10), is higher with it.",
+        ".7 Dice + .3 (1 - H / 10), is higher with it; the thalamus, which is not scored, goes by "
+        "the same rule.",
         "",
     ]
     return "\n".join(lines)
@@ -186,8 +190,12 @@ def cohort_pairs(
     *,
     device: str = "cpu",
     progress: Progress = silent,
+    skipped: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Pair]:
     """Truth and outlines by all folds together of a cohort that none of them was trained on.
+
+    Truth and outlines are on the QSM volume's grid, to which :func:`MRNLib.cases.load_case` brings
+    the NM volume of a patient whose two differ.
 
     Args:
         segmenter: The imported folds.
@@ -195,21 +203,29 @@ def cohort_pairs(
         cases: With the mask and the network's volumes.
         device: ``cpu`` or ``cuda``.
         progress: Called with the share done; may raise Cancelled.
+        skipped: Told of each case that lacks its mask or a volume, or cannot be read.
 
     Raises:
-        InputError: A case lacks its mask or a volume, or a file cannot be used.
+        InputError: No case can be used.
         BundleError: The segmenter cannot be read.
     """
-    stored = load(segmenter)
+    stored, used = load(segmenter), 0
     network = Segmenter(_untouched(stored, stored.folds))
     for done, case in enumerate(cases):
-        images = load_case(case, t1_needed="T1" in stored.channels)
-        truth = images.qsm_mask if modality == "QSM" else images.nm_mask
-        if truth is None:
-            raise InputError(f"{case.identifier} has no {modality} mask to compare with")
-        inputs = segmenter_inputs(images, modality, stored.channels, segmenter.name)
         step = part(progress, done / len(cases), (done + 1) / len(cases))
+        try:
+            images = load_case(case, t1_needed="T1" in stored.channels)
+            truth = images.qsm_mask if modality == "QSM" else images.nm_mask
+            if truth is None:
+                raise InputError(f"no {modality} mask to compare with")
+            inputs = segmenter_inputs(images, modality, stored.channels, segmenter.name)
+        except InputError as error:
+            skipped(f"{case.identifier}: left out. {error}")
+            continue
+        used += 1
         yield _pair(network, inputs, truth, device, step)
+    if not used:
+        raise InputError(f"none of {len(cases)} cases can be compared with a {modality} mask")
 
 
 def _untouched(stored: StoredNetwork, folds: tuple[dict[str, Any], ...]) -> StoredNetwork:

@@ -121,6 +121,24 @@ def write_split(workspace: Workspace, dataset: str, splits: Sequence[Split]) -> 
     _split_file(workspace, dataset).write_text(text, encoding="utf-8")
 
 
+def require_split(workspace: Workspace, dataset: str, splits: Sequence[Split]) -> None:
+    """Refuses other folds than those that networks were trained in: none would be held out.
+
+    Raises:
+        InputError: Folds are trained, or begun, and who is held out would change.
+    """
+    begun = sorted((workspace.root / "results" / dataset).glob("*/fold_*/checkpoint_*.pth"))
+    if begun and read_split(workspace, dataset) != [
+        (list(kept), list(out)) for kept, out in splits
+    ]:
+        raise InputError(
+            f"folds of other cases are trained here already, such as {begun[0].parent}",
+            file=_split_file(workspace, dataset),
+            expected="the same cases and --validation as then",
+            remedy="name another --work folder, or delete the trained folds",
+        )
+
+
 def read_split(workspace: Workspace, dataset: str) -> list[Split]:
     """Which cases train and which are held out in each fold.
 
@@ -171,8 +189,12 @@ def train(workspace: Workspace, dataset: str, fold: int, *, tiny: bool, device: 
         The results folder, with ``fold_N/checkpoint_final.pth``.
 
     Raises:
-        InputError: nnU-Net's command failed.
+        InputError: The dataset is not prepared, has no such fold, or nnU-Net's command failed.
     """
+    folds = len(read_split(workspace, dataset))
+    if fold >= folds:
+        # nnU-Net would draw a split of its own, and train on those that are held out here.
+        raise InputError(f"--fold {fold} of {dataset}", expected=f"0 to {folds - 1}")
     results = workspace.results_folder(dataset, tiny)
     trainer, plans, _ = results.name.split("__")
     options = ["-tr", trainer, "-p", plans, "-device", device]

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
@@ -24,6 +25,7 @@ from MRNLib.progress import Progress, silent
 # Uncompressed: nnU-Net reads every file twice and a small machine should not spend its time on
 # gzip.
 FILE_ENDING = ".mha"
+DESCRIPTION = "dataset.json"
 IDENTIFIERS = {"NM": 504, "QSM": 505}
 FOLDS = 5
 # How many names of cases left out are said; the rest are counted.
@@ -82,7 +84,7 @@ def write_raw_dataset(
     *,
     progress: Progress = silent,
 ) -> RawDataset:
-    """Writes the cases that have a mask; files already there are kept.
+    """Writes the cases that have a mask; files already there are kept unless a source is newer.
 
     Args:
         cases: The cohort.
@@ -95,7 +97,8 @@ def write_raw_dataset(
         The dataset, which knows the cases it holds and those left out.
 
     Raises:
-        InputError: Fewer than two cases have the mask and the channels, or a file cannot be used.
+        InputError: Fewer than two cases have the mask and the channels, a file cannot be used, or
+            the dataset is there with other channels.
     """
     usable = [case for case in cases if _complete(case, modality, channels)]
     dataset = RawDataset(
@@ -111,13 +114,15 @@ def write_raw_dataset(
             expected="at least two cases to train and validate with",
             remedy="check the layout: <ID>/{NM,QSM,T1}.nii.gz and {NM,QSM}_mask.nii.gz",
         )
+    description = _description(dataset)
+    _require_channels(dataset.folder / DESCRIPTION, description)
     for folder in ("imagesTr", "labelsTr"):
         (dataset.folder / folder).mkdir(parents=True, exist_ok=True)
     for number, case in enumerate(usable):
         progress(number / len(usable), f"{modality}: {case.identifier}")
         _write_case(case, dataset)
-    description = json.dumps(_description(dataset), indent=1)
-    (dataset.folder / "dataset.json").write_text(description, encoding="utf-8")
+    text = json.dumps(description, indent=1)
+    (dataset.folder / DESCRIPTION).write_text(text, encoding="utf-8")
     progress(1.0, f"{modality}: {len(usable)} cases")
     return dataset
 
@@ -197,21 +202,35 @@ def _complete(case: Case, modality: str, channels: Sequence[str]) -> bool:
     return all(path is not None for path in (*paths, _mask(case, modality)))
 
 
+def _require_channels(file: Path, description: dict[str, Any]) -> None:
+    """Refuses to mix images of one channel and of two: nnU-Net would find files missing."""
+    if not file.is_file():
+        return
+    there = json.loads(file.read_text(encoding="utf-8"))["channel_names"]
+    if there != description["channel_names"]:
+        said = [" + ".join(names.values()) for names in (there, description["channel_names"])]
+        raise InputError(
+            f"the dataset is there with {said[0]}, and {said[1]} was asked for",
+            file=file,
+            remedy="name another --work folder",
+        )
+
+
 def _write_case(case: Case, dataset: RawDataset) -> None:
     label_file = dataset.folder / "labelsTr" / f"{case.identifier}{FILE_ENDING}"
-    if label_file.is_file():
+    # _complete() let only cases through that have them all.
+    paths = {name: path for name in dataset.channels if (path := _path(case, name)) is not None}
+    mask_path = _mask(case, dataset.modality)
+    assert mask_path is not None
+    if label_file.is_file() and not _newer([*paths.values(), mask_path], label_file):
         return
     first = None
-    for number, channel in enumerate(dataset.channels):
-        path = _path(case, channel)
-        assert path is not None  # _complete() let only such cases through
+    for number, (channel, path) in enumerate(paths.items()):
         volume = read_volume(path, channel)
         volume = volume if first is None else on_grid(volume, first)
         first = first or volume
         name = f"{case.identifier}_{number:04d}{FILE_ENDING}"
         sitk.WriteImage(volume.image, str(dataset.folder / "imagesTr" / name), False)
-    mask_path = _mask(case, dataset.modality)
-    assert mask_path is not None
     assert first is not None
     mask, _ = read_mask(mask_path, dataset.modality, first)
     # The label file comes last: a case counts as written once it is there.
@@ -220,7 +239,11 @@ def _write_case(case: Case, dataset: RawDataset) -> None:
     temporary.replace(label_file)
 
 
-def _description(dataset: RawDataset) -> dict:
+def _newer(sources: Sequence[Path], written: Path) -> bool:
+    return max(path.stat().st_mtime for path in sources) > written.stat().st_mtime
+
+
+def _description(dataset: RawDataset) -> dict[str, Any]:
     names = {"background": 0} | {
         name: label for label, name in label_names(dataset.modality).items()
     }

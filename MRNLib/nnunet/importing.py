@@ -48,9 +48,9 @@ def import_nnunet_results(
     from safetensors.torch import save
 
     results, target = Path(results_folder), Path(destination)
+    files = _checkpoints(results, checkpoint, folds)
     plans = stored.read_json(results / stored.PLANS)
     dataset = stored.read_json(results / stored.DATASET)
-    files = _checkpoints(results, checkpoint, folds)
     contents = [_read_checkpoint(file) for file in files.values()]
     configuration = contents[0]["init_args"]["configuration"]
     check_plans(plans, configuration, results / stored.PLANS)

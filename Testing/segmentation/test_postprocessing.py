@@ -106,8 +106,14 @@ def test_the_choice_on_other_patients_is_made_in_their_own_geometry(trained, tmp
     for (truth, predicted), seed in zip(pairs, range(2), strict=True):
         np.testing.assert_array_equal(truth, toy_head(seed)[1])
         assert dice(as_image(truth), as_image(predicted), 1) > 0.5
-    with pytest.raises(InputError, match="TOY_000 has no NM mask"):
-        list(cohort_pairs(trained.segmenter, "NM", [replace(cases[0], nm_mask=None)]))
+    # One that cannot be used is said and left out; without any there is nothing to choose by.
+    said: list[str] = []
+    mixed = [replace(cases[0], nm_mask=None), cases[1]]
+    assert len(list(cohort_pairs(trained.segmenter, "NM", mixed, skipped=said.append))) == 1
+    assert len(said) == 1
+    assert said[0].startswith("TOY_000: left out. no NM mask")
+    with pytest.raises(InputError, match="none of 1 cases"):
+        list(cohort_pairs(trained.segmenter, "NM", mixed[:1]))
 
 
 def test_a_fold_without_held_out_cases_is_refused(trained, tmp_path):

@@ -61,7 +61,7 @@ def test_a_cohort_is_outlined_and_compared(run, trained, tmp_path, capsys):
     found = score(cohort, out).segmentation
     row = next(line for line in page.read_text().splitlines() if line.startswith("| NM-SN"))
     cells = [cell.strip() for cell in row.split("|")[2:-1]]
-    assert cells[:2] == cells[2:]
+    assert cells[:3] == cells[3:]
     assert cells[0].startswith(
         f"{found.means['NM'][0].dice / 2 + found.means['NM'][1].dice / 2:.3f} ("
     )
@@ -77,9 +77,67 @@ def test_other_numbers_of_cases_are_not_compared(run, trained, tmp_path):
     run("outline", "--data", cohort, "--segmenters", networks, "--out", tmp_path / "two")
     shutil.copytree(tmp_path / "two", tmp_path / "one")
     shutil.rmtree(tmp_path / "one" / "TOY_001")
-    scores = {name: score(cohort, tmp_path / name).segmentation for name in ("one", "two")}
-    with pytest.raises(InputError, match="one 1, two 2"):
+    scores = {name: score(cohort, tmp_path / name) for name in ("one", "two")}
+    with pytest.raises(InputError, match=r"do not have NM masks of the same cases.*TOY_001"):
         comparison(scores)
+
+
+def test_each_segmentation_has_its_own_columns_and_what_it_missed(run, tmp_path, capsys):
+    """Outlines that are right, shifted by a voxel, and without one side."""
+    cohort = tmp_path / "cohort"
+    write_cohort(cohort, 2)
+    for name in ("right", "shifted", "without"):
+        for case in sorted(cohort.iterdir()):
+            image = sitk.ReadImage(str(case / "NM_mask.nii.gz"))
+            array = sitk.GetArrayFromImage(image)
+            if name == "shifted":
+                array = np.roll(array, 1, axis=2)
+            elif name == "without":
+                array[array == 2] = 0
+            other = sitk.GetImageFromArray(array)
+            other.CopyInformation(image)
+            (tmp_path / name / case.name).mkdir(parents=True)
+            sitk.WriteImage(other, str(tmp_path / name / case.name / PREDICTED))
+    named = [f"--predictions={name}={tmp_path / name}" for name in ("shifted", "right", "without")]
+    page = tmp_path / "pages" / "page.md"
+    assert run("compare", "--data", cohort, *named, "--out", page) == 0
+    row = next(line for line in page.read_text().splitlines() if line.startswith("| NM-SN"))
+    cells = [cell.strip() for cell in row.split("|")[2:-1]]
+    assert cells[1::3] == ["1.00", "0.00", "0.00"]
+    assert cells[2::3] == ["", "", "2"]
+    assert cells[3] == "1.000 (0.000)"
+    assert cells[6].startswith("0.500 (")
+    assert 0.5 < float(cells[0].split()[0]) < 1
+    assert run("compare", "--data", cohort, *named[:1], *named[:1], "--out", page) == 2
+    assert "each name once" in capsys.readouterr().err
+
+
+def test_a_case_that_could_not_be_scored_is_said_by_the_exit_code(run, tmp_path):
+    cohort = tmp_path / "cohort"
+    write_cohort(cohort, 2)
+    folder = tmp_path / "out" / "TOY_000"
+    folder.mkdir(parents=True)
+    shutil.copy(cohort / "TOY_000" / "NM_mask.nii.gz", folder / PREDICTED)
+    words = ("--predictions", f"some={tmp_path / 'out'}", "--out", tmp_path / "page.md")
+    assert run("compare", "--data", cohort, *words) == 3
+    assert "NM of 1 cases" in (tmp_path / "page.md").read_text()
+
+
+def test_masks_of_other_networks_are_not_taken_for_these(run, trained, tmp_path, capsys):
+    cohort, networks, out = (tmp_path / name for name in ("cohort", "networks", "out"))
+    write_cohort(cohort, 1)
+    segmenter = shutil.copytree(trained.segmenter, networks / "segmenter_nm")
+    words = ("outline", "--data", cohort, "--segmenters", networks, "--out", out)
+    assert run(*words) == 0
+    mask = sitk.ReadImage(str(out / "TOY_000" / PREDICTED))
+    assert "Research use only" in mask.GetMetaData("descrip")
+    settings = json.loads((segmenter / "settings.json").read_text())
+    (segmenter / "settings.json").write_text(json.dumps(settings | {"keep_largest": [1]}))
+    assert run(*words) == 2
+    assert "masks of other networks" in capsys.readouterr().err
+    (out / "networks.json").unlink()
+    assert run(*words) == 2
+    assert "name another --out folder" in capsys.readouterr().err
 
 
 def test_a_folder_without_networks_is_said(run, tmp_path, capsys):
