@@ -108,11 +108,10 @@ def _write_t1_cohort(folder: Path, count: int) -> None:
     """Toy heads whose nuclei show in T1 alone, under the numbers of the nigra in QSM."""
     write_cohort(folder, count)
     for case in sorted(folder.iterdir()):
-        (case / "NM.nii.gz").rename(case / "T1.nii.gz")
+        shutil.copy(case / "NM.nii.gz", case / "T1.nii.gz")
         mask = sitk.ReadImage(str(case / "NM_mask.nii.gz"))
         (case / "NM_mask.nii.gz").unlink()
         sitk.WriteImage(sitk.ChangeLabel(mask, {1: 11, 2: 12}), str(case / "QSM_mask.nii.gz"))
-        shutil.copy(case / "QSM.nii.gz", case / "NM.nii.gz")
 
 
 def test_a_network_learns_from_t1_and_needs_it(run, tmp_path, monkeypatch, capsys):
