@@ -80,7 +80,9 @@ def predict(
     skip_existing: Annotated[
         bool,
         typer.Option(
-            "--skip-existing", help="Pass over cases that have all their files, whatever made them."
+            "--skip-existing",
+            help="Pass over cases whose files are all there and can be used, whatever made them; "
+            "those without a vote are done again.",
         ),
     ] = False,
     progress: Style = ProgressStyle.bar,
