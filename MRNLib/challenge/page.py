@@ -64,7 +64,7 @@ STRUCTURE_HEADER = (
     "Dice (SD)",
     "H, voxels",
     "HD95, mm",
-    "Surface, mm",
+    "ASD, mm",
     "Score",
     "Empty",
 )
@@ -103,7 +103,7 @@ def _segmentation(segmentation: SegmentationScore) -> list[str]:
         "unclipped. *Empty* counts cases in which the true or the predicted mask has no voxel of "
         "the structure: their distance is infinite and left out of the averages, as in the "
         "organisers' script; a Dice of 0 is in. HD95 (larger of both surfaces' 95th percentiles) "
-        "and surface distance (mean over both) are not scored.",
+        "and ASD (mean distance over both surfaces) are not scored.",
         "",
         *table(COMPOSITE_HEADER, composite_rows(segmentation)),
         "",

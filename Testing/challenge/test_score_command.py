@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from score_cases import NAMES, SPACING, answer, predicted, write_cases, write_mask
 
+from MRNLib.challenge import page
 from MRNLib.challenge.layout import no_vote_mark
+from MRNLib.cli import console
 from MRNLib.cli.app import run
 from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, EXIT_SOME_FAILED
 
@@ -61,6 +64,26 @@ def test_whole_cases(scoring, tmp_path):
     rows = list(csv.DictReader((out / "challenge_measures.csv").open(encoding="utf-8")))
     assert len(rows) == 3 * 16
     assert {row["nucleus"] for row in rows} >= {"CN", "NM-SN"}
+
+
+def test_a_row_of_the_shown_tables_is_a_line(cases, capfd, monkeypatch):
+    """In the 80 columns of a pipe, also with long numbers."""
+    monkeypatch.setattr(console.out, "width", 80)
+    no_mask(cases[1] / FIRST)
+    far = predicted("QSM", 0)
+    far[far == 14] = 0
+    far[0, 0, 0] = 14
+    write_mask(cases[1] / FIRST / "QSM_pred.nii.gz", far)
+    run(["challenge", "score", *map(str, cases), "--workers=1"])
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines[: 2 + 16 + 2 + 4])) <= 80
+    assert [cell.strip() for cell in re.split("  +", lines[0])] == [*page.STRUCTURE_HEADER]
+    assert [line.split("  ")[0] for line in lines[2:18]] == [
+        f"{name} {side}"
+        for name in ("CN", "PUT", "GP", "STN", "SN", "RN", "DN", "NM-SN")
+        for side in ("right", "left")
+    ]
+    assert not any("…" in line for line in lines)
 
 
 def test_the_tables_lie_with_the_predictions_by_default(cases):
