@@ -2,8 +2,8 @@
 
 Accuracy, F1, the Brier score and the reliability curve are scikit-learn's; the AUC, the expected
 calibration error and the decision curve are short and tested against scikit-learn or known values.
-Bootstrap intervals are in :mod:`MRNLib.bootstrap`, DeLong's interval and test in
-:mod:`MRNLib.delong`.
+Wilson's interval of a share is here; bootstrap intervals are in :mod:`MRNLib.bootstrap`, DeLong's
+interval and test in :mod:`MRNLib.delong`.
 """
 
 from __future__ import annotations
@@ -89,6 +89,14 @@ def classification_metrics() -> Mapping[str, Metric]:
         "brier": lambda y, p: float(metrics.brier_score_loss(y, p)),
         "ece": expected_calibration_error,
     }
+
+
+def proportion(hits: int, of: int) -> tuple[float, float, float]:
+    """A share with Wilson's 95 % interval, which holds for few cases and at 0 and 1 too."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, of).proportion_ci(0.95, method="wilson")
+    return hits / of, float(interval.low), float(interval.high)
 
 
 @dataclass(frozen=True)

@@ -152,3 +152,8 @@ def test_net_benefit_of_honest_uniform_probabilities_has_a_closed_form():
 def test_a_threshold_outside_is_refused():
     with pytest.raises(InputError, match="between 0 and 1"):
         metrics.decision_curve([0, 1], [0.2, 0.8], [0.5, 1.0])
+
+
+def test_wilsons_interval_holds_at_the_ends():
+    assert metrics.proportion(10, 10) == pytest.approx((1.0, 0.7225, 1.0), abs=1e-3)
+    assert metrics.proportion(0, 3)[2] > 0.5

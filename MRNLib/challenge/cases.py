@@ -102,7 +102,8 @@ def compare(job: Job) -> CaseResult:
             problems.append(one_line(error))
     if job.diagnosis is not None:
         try:
-            classified = _read_diagnosis(job, job.diagnosis)
+            vote, probability = read_vote(job.predicted), read_probability(job.predicted)
+            classified = Classified(job.identifier, job.diagnosis, vote, probability)
         except InputError as error:
             problems.append(one_line(error))
     return CaseResult(job.identifier, measured, tuple(empty), classified, tuple(problems))
@@ -116,8 +117,8 @@ def one_line(error: InputError) -> str:
 
 def _compare_masks(job: Job, modality: str) -> tuple[tuple[Agreement, ...], list[str]]:
     """Agreements of a modality's structures, and which are empty."""
-    truth = _read_labels(job.truth, truth_name(modality), modality)
-    predicted = _read_labels(job.predicted, prediction_name(modality), modality)
+    truth = read_labels(job.truth, truth_name(modality), modality)
+    predicted = read_labels(job.predicted, prediction_name(modality), modality)
     if not geometry.same_grid(truth, predicted):
         raise InputError(
             f"on another grid than the true mask ({_grid(predicted)}, not {_grid(truth)})",
@@ -149,7 +150,12 @@ def _empty(arrays: Sequence[NDArray[Any]], missing: Sequence[Structure]) -> list
     return notes
 
 
-def _read_labels(folder: Path, name: str, modality: str) -> sitk.Image:
+def read_labels(folder: Path, name: str, modality: str) -> sitk.Image:
+    """The mask ``name`` of a case's folder.
+
+    Raises:
+        InputError: It is not there, is damaged, or has other labels than the modality's.
+    """
     path = named_file(folder, name)
     if path is None:
         raise InputError(f"there is no {name}.nii.gz")
@@ -171,22 +177,36 @@ def _grid(image: sitk.Image) -> str:
     return f"{size} voxels of {spacing} mm from {origin}, axes {axes}"
 
 
-def _read_diagnosis(job: Job, truth: int) -> Classified:
-    said = _read_text(job.predicted / PD_FILE)
+def read_vote(folder: Path) -> int:
+    """0 or 1 from a case's ``PD_pred.txt``.
+
+    Raises:
+        InputError: It is not there or says something else.
+    """
+    said = _read_text(folder / PD_FILE)
     if said is None:
         raise InputError(f"there is no {PD_FILE}")
     if said not in ("0", "1"):
         raise InputError(f"'{said[:40]}' is neither 0 nor 1", file=PD_FILE)
-    probability = None
-    text = _read_text(job.predicted / PROBABILITY_FILE)
-    if text is not None:
-        try:
-            probability = float(text)
-        except ValueError:
-            probability = -1.0
-        if not 0 <= probability <= 1:
-            raise InputError(f"'{text[:40]}' is no probability", file=PROBABILITY_FILE)
-    return Classified(job.identifier, truth, int(said), probability)
+    return int(said)
+
+
+def read_probability(folder: Path) -> float | None:
+    """The number in a case's ``PD_prob.txt``, None without that file.
+
+    Raises:
+        InputError: It is no probability.
+    """
+    text = _read_text(folder / PROBABILITY_FILE)
+    if text is None:
+        return None
+    try:
+        probability = float(text)
+    except ValueError:
+        probability = -1.0
+    if not 0 <= probability <= 1:
+        raise InputError(f"'{text[:40]}' is no probability", file=PROBABILITY_FILE)
+    return probability
 
 
 def _read_text(path: Path) -> str | None:

@@ -10,20 +10,24 @@ import numpy as np
 from MRNLib.bootstrap import Bootstrap, Figure
 from MRNLib.challenge.cases import Classified
 from MRNLib.challenge.layout import PROBABILITY_FILE
+from MRNLib.metrics import proportion
 
 
 @dataclass(frozen=True)
 class ClassificationScore:
-    """The figures of all classified cases.
+    """The figures of all cases with a vote.
 
     Attributes:
-        cases: How many.
-        pd: How many of them have PD.
-        correct: How many are as they were predicted.
-        figures: Value and 95 % bootstrap interval by measure; empty with one class only.
+        asked: Cases whose vote was asked for.
+        cases: How many of them have one.
+        pd: How many of those with a vote have PD.
+        correct: How many votes are right.
+        figures: Value and 95 % interval by measure, over the votes: Wilson's for the accuracy,
+            bootstrap for the others, which are left out with one class only.
         notes: What is not given, and why.
     """
 
+    asked: int
     cases: int
     pd: int
     correct: int
@@ -32,27 +36,52 @@ class ClassificationScore:
 
     @property
     def accuracy(self) -> float:
-        """Share of the cases that are as they were predicted."""
+        """Share of the votes that are right."""
         return self.correct / self.cases
 
+    @property
+    def missing(self) -> int:
+        """Cases that have no vote."""
+        return self.asked - self.cases
 
-def classification_score(cases: Sequence[Classified]) -> ClassificationScore | None:
-    """Accuracy and F1 of the decisions, and the AUC of the probabilities if all cases have one."""
+    @property
+    def over_asked(self) -> Figure:
+        """The accuracy over all cases, a missing vote taken as a wrong one."""
+        return proportion(self.correct, self.asked)
+
+    @property
+    def summary(self) -> str:
+        """How many votes are right, and how many are missing."""
+        missing = f"; without a vote: {self.missing} of {self.asked} cases" if self.missing else ""
+        return f"{self.correct} of {self.cases} votes correct{missing}"
+
+
+def classification_score(cases: Sequence[Classified], asked: int) -> ClassificationScore | None:
+    """Accuracy and F1 of the decisions, and the AUC of the probabilities if all votes have one.
+
+    Args:
+        cases: Those with a vote.
+        asked: How many should have one.
+
+    Returns:
+        None without a vote.
+    """
     if not cases:
         return None
     truth = np.array([one.truth for one in cases])
     predicted = np.array([one.predicted for one in cases])
-    figures: dict[str, Figure] = {}
+    correct = int((truth == predicted).sum())
+    figures = {"accuracy": proportion(correct, len(cases))}
     notes = []
     if 0 < truth.sum() < truth.size:
         bootstrap = Bootstrap(truth)
-        figures = bootstrap.figures(("accuracy", "f1"), predicted)
+        figures["f1"] = bootstrap.figure("f1", predicted)
         told = [one.probability for one in cases if one.probability is not None]
         if len(told) == len(cases):
             figures["auc"] = bootstrap.figure("auc", told)
         else:
             notes.append(f"No AUC: {len(told)} of {len(cases)} cases have a {PROBABILITY_FILE}.")
     else:
-        notes.append("All cases have the same diagnosis: no intervals, no F1, no AUC.")
-    correct = int((truth == predicted).sum())
-    return ClassificationScore(len(cases), int(truth.sum()), correct, figures, tuple(notes))
+        notes.append("All cases with a vote have the same diagnosis: no F1, no AUC.")
+    pd = int(truth.sum())
+    return ClassificationScore(asked, len(cases), pd, correct, figures, tuple(notes))

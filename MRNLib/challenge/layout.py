@@ -13,6 +13,8 @@ from pathlib import Path
 MODALITIES = ("QSM", "NM")
 PD_FILE = "PD_pred.txt"
 PROBABILITY_FILE = "PD_prob.txt"
+# Hidden, and beside the cases' folders: nothing that reads a case's files by name opens it.
+NO_VOTE_FOLDER = ".without_vote"
 
 
 def truth_name(modality: str) -> str:
@@ -23,6 +25,11 @@ def truth_name(modality: str) -> str:
 def prediction_name(modality: str) -> str:
     """Name, without its ending, of a predicted mask; predictions are written as ``.nii.gz``."""
     return f"{modality}_pred"
+
+
+def no_vote_mark(predicted: Path) -> Path:
+    """The file that says of a case's folder that its vote is a stand-in, and why."""
+    return predicted.parent / NO_VOTE_FOLDER / predicted.name
 
 
 def folders(folder: Path) -> Iterable[Path]:

@@ -23,6 +23,7 @@ from MRNLib.markdown import figure_text, measure_title, table
 
 PAGE_FILE = "challenge_score.md"
 OURS = "**this result**"
+NO_PLACE = "No place among the published results"
 
 
 def page(score: Score) -> str:
@@ -63,21 +64,28 @@ STRUCTURE_HEADER = (
     "Dice (SD)",
     "H, voxels",
     "HD95, mm",
-    "Surface, mm",
+    "ASD, mm",
     "Score",
     "Empty",
 )
 
 
 def composite_rows(segmentation: SegmentationScore) -> list[list[str]]:
-    """The composite in both readings, with its parts and the value of a perfect result."""
-    values = [segmentation.modality_score(modality) for modality in REGIONS]
+    """The composite in both readings, with its parts and the value of a perfect result.
+
+    Where masks are missing, once more with these as empty ones.
+    """
+    filled = segmentation.over_asked
     return [
-        [name, *(_number(factor * value) for value in values), _number(total, 4), f"{best:.2f}"]
-        for name, factor, total, best in (
-            ("as printed", 1, segmentation.as_printed, highest(both_sides=False)),
-            ("left + right", 2, segmentation.as_summed, highest(both_sides=True)),
-        )
+        [
+            f"{name}{of}",
+            *(_number(factor * one.modality_score(modality)) for modality in REGIONS),
+            _number(factor * one.as_printed, 4),
+            f"{highest(both_sides=factor == 2):.2f}",
+        ]
+        for of, one in (("", segmentation), (", over all cases", filled))
+        if one is not None
+        for name, factor in (("as printed", 1), ("left + right", 2))
     ]
 
 
@@ -95,7 +103,7 @@ def _segmentation(segmentation: SegmentationScore) -> list[str]:
         "unclipped. *Empty* counts cases in which the true or the predicted mask has no voxel of "
         "the structure: their distance is infinite and left out of the averages, as in the "
         "organisers' script; a Dice of 0 is in. HD95 (larger of both surfaces' 95th percentiles) "
-        "and surface distance (mean over both) are not scored.",
+        "and ASD (mean distance over both surfaces) are not scored.",
         "",
         *table(COMPOSITE_HEADER, composite_rows(segmentation)),
         "",
@@ -103,16 +111,31 @@ def _segmentation(segmentation: SegmentationScore) -> list[str]:
         "*As printed*, a region has one score, the mean of its sides. The published totals are "
         "higher than that can give and fit left and right summed, the second row.",
         "",
+        *_missing_masks(segmentation),
         *_segmentation_ranking(segmentation),
     ]
 
 
+def _missing_masks(segmentation: SegmentationScore) -> list[str]:
+    if not segmentation.missing:
+        return []
+    counts = "; ".join(
+        f"{modality} masks: {count} of {segmentation.asked[modality]} cases could not be compared"
+        for modality, count in segmentation.missing.items()
+    )
+    return [
+        f"{counts}. They are in no mean, as in the organisers' script. *Over all cases*, a mask "
+        "that is missing is taken for an empty one: Dice 0, no distance.",
+        "",
+    ]
+
+
 def _segmentation_ranking(segmentation: SegmentationScore) -> list[str]:
+    if segmentation.missing:
+        return [f"{NO_PLACE}: masks are missing."]
     total = segmentation.as_summed
     if not math.isfinite(total):
-        return [
-            "No total, so no place among the published ones: a modality or a distance is absent."
-        ]
+        return [f"{NO_PLACE}: there is no total, since a modality or a distance is absent."]
     rank = place(total, (row.total for row in SEGMENTATION))
     rows = [
         [str(number), row.team, f"{row.total:.4f}"]
@@ -131,33 +154,47 @@ def _segmentation_ranking(segmentation: SegmentationScore) -> list[str]:
     ]
 
 
-def _classification(classification: ClassificationScore) -> list[str]:
+def classification_rows(classification: ClassificationScore) -> list[list[str]]:
+    """A row for each measure, and one for the accuracy over all cases where votes are missing."""
     rows = [
         [measure_title(name), figure_text(figure)]
         for name, figure in classification.figures.items()
-    ] or [["Accuracy", _number(classification.accuracy)]]
+    ]
+    if classification.missing:
+        rows.insert(1, ["Accuracy, no vote as wrong", figure_text(classification.over_asked)])
+    return rows
+
+
+def _classification(classification: ClassificationScore) -> list[str]:
+    meaning = (
+        "95 % intervals in brackets: Wilson's of the accuracy, bootstrap over cases of the others. "
+        "Accuracy and F1 (mean of both classes') are of the answers 0 and 1, the AUC is of the "
+        "probabilities."
+    )
+    return [
+        "",
+        "## Classification",
+        "",
+        f"{classification.summary}. With PD: {classification.pd} of those with a vote.",
+        "",
+        *table(("", ""), classification_rows(classification)),
+        "",
+        " ".join([meaning, *classification.notes]),
+        "",
+        *_classification_ranking(classification),
+    ]
+
+
+def _classification_ranking(classification: ClassificationScore) -> list[str]:
+    if classification.missing:
+        return [f"{NO_PLACE}: votes are missing."]
     rank = place(classification.accuracy, (value for _, value in CLASSIFICATION))
     ranking = [
         [str(number), team, _number(value)]
         for number, (team, value) in enumerate(CLASSIFICATION, start=1)
     ]
     ranking.insert(rank - 1, [f"({rank})", OURS, _number(classification.accuracy)])
-    meaning = (
-        "95 % bootstrap intervals over cases in brackets. Accuracy and F1 (mean of both classes') "
-        "are of the answers 0 and 1, the AUC is of the probabilities."
-    )
-    notes = [*([meaning] if classification.figures else ()), *classification.notes]
     return [
-        "",
-        "## Classification",
-        "",
-        f"{classification.correct} of {classification.cases} cases correct "
-        f"({classification.pd} with PD).",
-        "",
-        *table(("", ""), rows),
-        "",
-        " ".join(notes),
-        "",
         "### Among the published results",
         "",
         *table(("", "Team", "Accuracy"), ranking),

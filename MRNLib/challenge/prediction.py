@@ -6,14 +6,21 @@ maskings, jitter, biomarkers and the report are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from MRNLib.casefiles import Case
-from MRNLib.challenge.layout import MODALITIES, PD_FILE, PROBABILITY_FILE, prediction_name
+from MRNLib.challenge.cases import read_labels, read_probability, read_vote
+from MRNLib.challenge.layout import (
+    MODALITIES,
+    PD_FILE,
+    PROBABILITY_FILE,
+    no_vote_mark,
+    prediction_name,
+)
 from MRNLib.classifier import patient_crops
 from MRNLib.diagnosis import Diagnoser
 from MRNLib.errors import BundleError, InputError
@@ -24,8 +31,7 @@ from MRNLib.writing import replaced_files
 
 # Probability of PD from which on the vote is 1.
 PD_FROM = 0.5
-# What stands in the vote's file where there is no vote: the challenge has no word for "refused",
-# and a missing file would lose the masks with it.
+# What stands in the vote's file where there is no vote: the challenge has no word for "refused".
 STAND_IN = 0
 
 
@@ -57,12 +63,17 @@ class Prediction:
 
         Each mask is on its volume's own grid, in the challenge's labels. The files are moved into
         ``out`` when all are there. There is no ``PD_prob.txt`` without a vote, and an earlier one
-        is removed then.
+        is removed then; :func:`~MRNLib.challenge.layout.no_vote_mark` says that the vote is none.
 
         Args:
             out: The case's folder, made if missing; other files in it stay.
             probability_file: Whether to write ``PD_prob.txt``, which the challenge does not know.
         """
+        mark = no_vote_mark(out)
+        if self.probability_pd is None:
+            # Before the files: a run that is killed in between leaves no stand-in without it.
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.write_text(f"{self.refusal}\n", encoding="utf-8")
         with replaced_files(out, (PROBABILITY_FILE,)) as folder:
             self.outlines.write(folder, "pred")
             # No newline: programs that read the file without stripping it find the digit alone.
@@ -70,6 +81,10 @@ class Prediction:
             if probability_file and self.probability_pd is not None:
                 text = repr(self.probability_pd)
                 (folder / PROBABILITY_FILE).write_text(text, encoding="ascii")
+        if self.probability_pd is not None:
+            mark.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # of other cases, or never made
+                mark.parent.rmdir()
 
 
 def predict(diagnoser: Diagnoser, case: Case, progress: Progress = silent) -> Prediction:
@@ -121,16 +136,28 @@ def _probability(diagnoser: Diagnoser, outlines: Outlines, warnings: list[str]) 
 
 
 def is_predicted(out: Path, probability_file: bool = True) -> bool:
-    """Whether a case's folder holds every file of a prediction, whatever made it.
+    """Whether a case's folder holds a whole prediction that can be used, whatever made it.
+
+    The masks have to be images with the challenge's labels, and the vote 0 or 1. A stand-in is no
+    vote: a case that was refused is done again.
 
     Args:
         out: The case's folder.
-        probability_file: Whether ``PD_prob.txt`` has to be there too; a case that has a stand-in
-            for its vote is done again then.
+        probability_file: Whether ``PD_prob.txt`` has to be there too.
     """
-    names: Sequence[str] = [f"{prediction_name(modality)}.nii.gz" for modality in MODALITIES]
-    names = [*names, PD_FILE, *([PROBABILITY_FILE] if probability_file else [])]
-    return all((out / name).is_file() for name in names)
+    if no_vote_mark(out).exists():
+        return False
+    names = [prediction_name(modality) for modality in MODALITIES]
+    if not all((out / f"{name}.nii.gz").is_file() for name in names):
+        return False
+    try:
+        for name, modality in zip(names, MODALITIES, strict=True):
+            read_labels(out, name, modality)
+        read_vote(out)
+        probability = read_probability(out)
+    except InputError:
+        return False
+    return probability is not None or not probability_file
 
 
 def one_line(error: Exception) -> str:

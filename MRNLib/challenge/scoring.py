@@ -7,6 +7,7 @@ prediction without truth, a row of the table without a case) is a note.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from MRNLib.casefiles import DIAGNOSES, LABELS_FILE, named_file, read_diagnoses
 from MRNLib.challenge.cases import CaseResult, Job, compare
 from MRNLib.challenge.classification import ClassificationScore, classification_score
-from MRNLib.challenge.layout import MODALITIES, PD_FILE, folders, truth_name
+from MRNLib.challenge.layout import MODALITIES, PD_FILE, folders, no_vote_mark, truth_name
 from MRNLib.challenge.segmentation import SegmentationScore
 from MRNLib.errors import InputError
 from MRNLib.progress import Progress, silent
@@ -78,10 +79,11 @@ def score(
             results.append(result)
             progress(number / len(jobs), f"{number} of {len(jobs)} cases")
     results.sort(key=lambda one: one.identifier)
+    voted = [one.classified for one in results if one.classified is not None]
     return Score(
         tuple(results),
-        SegmentationScore.of(results),
-        classification_score([one.classified for one in results if one.classified is not None]),
+        SegmentationScore.of(results, Counter(name for job in jobs for name in job.modalities)),
+        classification_score(voted, sum(job.diagnosis is not None for job in jobs)),
         tuple(notes),
     )
 
@@ -125,8 +127,6 @@ def plan(
         )
         for name in names
     ]
-    maskless = [name for name in names if not truths.get(name)] if modalities else []
-    undiagnosed = [name for name in names if name not in diagnoses] if diagnoses else []
     notes = [
         *(
             f"No {one} mask in the ground truth; {one} is not scored"
@@ -134,14 +134,26 @@ def plan(
             if one not in modalities
         ),
         *_note("Predictions without a truth, not scored", sorted(predicted.difference(names))),
-        *_note("Cases without true masks, their masks not scored", maskless),
-        *_note("Cases without a diagnosis in the table, not classified", undiagnosed),
+        *_case_notes(jobs, bool(modalities), bool(diagnoses)),
         *_note(
             "Cases of the table that are in neither folder, not scored",
             sorted(set(diagnoses).difference(known)),
         ),
     ]
     return jobs, notes
+
+
+def _case_notes(jobs: Sequence[Job], masks: bool, diagnoses: bool) -> list[str]:
+    """What is not scored of the cases, or is not what it looks like."""
+    maskless = [job.identifier for job in jobs if not job.modalities] if masks else []
+    undiagnosed = [job.identifier for job in jobs if job.diagnosis is None] if diagnoses else []
+    classified = (job for job in jobs if job.diagnosis is not None)
+    standing_in = [job.identifier for job in classified if no_vote_mark(job.predicted).is_file()]
+    return [
+        *_note("Cases without true masks, their masks not scored", maskless),
+        *_note("Cases without a diagnosis in the table, not classified", undiagnosed),
+        *_note("Votes that only stand in for a refused classification", standing_in),
+    ]
 
 
 def _true_masks(folder: Path) -> list[str]:

@@ -2,7 +2,8 @@
 
 A mean leaves out what is infinite or not a number, as the organisers' script does: a structure that
 was not found keeps its Dice of 0, and its Hausdorff distance costs nothing; one that is in neither
-mask does not count at all. How many were left out is counted.
+mask does not count at all. How many were left out is counted. A case without a mask is left out
+too; what it costs when its mask is taken for an empty one stands beside.
 
 The composite is printed as .6 QSM + .4 NM with one score for each region. The totals of the
 leaderboard are higher than that formula can give; they fit a sum over left and right (tested
@@ -13,7 +14,7 @@ sum of the region weights and fits neither.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,27 +77,53 @@ def structure_mean(structure: Structure, found: Sequence[Agreement]) -> Structur
     )
 
 
+# What a structure is worth in an empty prediction.
+EMPTY = Agreement(0.0, math.inf, math.inf, math.inf)
+
+
 @dataclass(frozen=True)
 class SegmentationScore:
-    """The figures of all cases.
+    """The figures of all cases whose masks were compared.
 
     Attributes:
         means: By modality, in the order of its structures; a modality without a case is left out.
+        asked: By modality, how many masks should have been compared.
+        missing: By modality, how many of them were not; only where there are such.
+        over_asked: The figures with the missing masks as empty ones; None if there are none.
     """
 
     means: dict[str, tuple[StructureMean, ...]]
+    asked: dict[str, int]
+    missing: dict[str, int]
+    over_asked: SegmentationScore | None
 
     @classmethod
-    def of(cls, results: Iterable[CaseResult]) -> SegmentationScore | None:
-        """The figures of some cases; None if not one mask was compared."""
+    def of(
+        cls, results: Iterable[CaseResult], asked: Mapping[str, int]
+    ) -> SegmentationScore | None:
+        """The figures of some cases; None if not one mask was compared.
+
+        Args:
+            results: The cases.
+            asked: By modality, how many masks should be among them.
+        """
         results = list(results)
-        means = {}
-        for modality, structures in STRUCTURES.items():
-            rows = [one.measured[modality] for one in results if modality in one.measured]
-            if rows:
-                columns = zip(*rows, strict=True)
-                means[modality] = tuple(map(structure_mean, structures, columns))
-        return cls(means) if means else None
+        rows = {
+            modality: [one.measured[modality] for one in results if modality in one.measured]
+            for modality in STRUCTURES
+        }
+        if not any(rows.values()):
+            return None
+        absent = {name: asked.get(name, 0) - len(found) for name, found in rows.items()}
+        missing = {name: count for name, count in absent.items() if count > 0}
+        over_asked = None
+        if missing:
+            filled = {
+                name: [*found, *[(EMPTY,) * len(STRUCTURES[name])] * missing.get(name, 0)]
+                for name, found in rows.items()
+            }
+            over_asked = cls(_means(filled), dict(asked), {}, None)
+        return cls(_means(rows), dict(asked), missing, over_asked)
 
     def sides(self, region: Region) -> tuple[StructureMean, ...]:
         """The means of a region's two sides."""
@@ -126,6 +153,16 @@ class SegmentationScore:
         """Mean Dice of both sides, NaN without cases."""
         sides = self.sides(region)
         return float(np.mean([side.dice for side in sides])) if sides else math.nan
+
+
+def _means(
+    rows: Mapping[str, Sequence[tuple[Agreement, ...]]],
+) -> dict[str, tuple[StructureMean, ...]]:
+    return {
+        modality: tuple(map(structure_mean, STRUCTURES[modality], zip(*found, strict=True)))
+        for modality, found in rows.items()
+        if found
+    }
 
 
 def highest(both_sides: bool) -> float:

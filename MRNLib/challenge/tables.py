@@ -10,9 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from MRNLib.bootstrap import Figure
 from MRNLib.challenge.cases import CaseResult
 from MRNLib.challenge.regions import STRUCTURES
 from MRNLib.challenge.scoring import Score
+from MRNLib.challenge.segmentation import SegmentationScore
 
 # Names that the organisers' script gives its tables.
 ORGANISERS_FILES = {
@@ -93,6 +95,8 @@ def as_json(score: Score) -> dict[str, Any]:
             "composite_as_summed": _finite(segmentation.as_summed),
             "qsm_score": _finite(segmentation.modality_score("QSM")),
             "nm_score": _finite(segmentation.modality_score("NM")),
+            "missing": segmentation.missing,
+            "over_asked": _over_asked(segmentation),
             "structures": [
                 {"mask": modality, "nucleus": one.structure.region.nucleus.key}
                 | {"side": one.structure.side, "score": _finite(one.score)}
@@ -103,17 +107,28 @@ def as_json(score: Score) -> dict[str, Any]:
         }
     if classification is not None:
         result["classification"] = {
+            "asked": classification.asked,
             "cases": classification.cases,
             "pd": classification.pd,
             "correct": classification.correct,
             "accuracy": classification.accuracy,
-            "figures": {
-                name: dict(zip(("value", "low", "high"), figure, strict=True))
-                for name, figure in classification.figures.items()
-            },
+            "over_asked": _figure(classification.over_asked),
+            "figures": {name: _figure(figure) for name, figure in classification.figures.items()},
             "notes": list(classification.notes),
         }
     return result
+
+
+def _over_asked(segmentation: SegmentationScore) -> dict[str, float | None] | None:
+    """The composite with missing masks as empty ones, null if there are none."""
+    filled = segmentation.over_asked
+    if filled is None:
+        return None
+    return {"as_printed": _finite(filled.as_printed), "as_summed": _finite(filled.as_summed)}
+
+
+def _figure(figure: Figure) -> dict[str, float]:
+    return dict(zip(("value", "low", "high"), figure, strict=True))
 
 
 def _finite(value: float) -> float | None:

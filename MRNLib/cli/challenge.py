@@ -72,22 +72,19 @@ def score(
 
 def _tell(talk: Talk, found: Score, folder: Path) -> None:
     """What the command says: figures, then a line for each case with something the matter."""
+    from MRNLib.challenge import page
     from MRNLib.challenge.tables import as_json
     from MRNLib.cli.tables import plain_table
 
     segmentation, classification = found.segmentation, found.classification
     if segmentation is not None:
-        from MRNLib.challenge import page
-
         rows = page.structure_rows(segmentation)
         talk.show(plain_table(page.STRUCTURE_HEADER, rows))
         talk.show(plain_table(page.COMPOSITE_HEADER, page.composite_rows(segmentation)))
     if classification is not None:
-        from MRNLib.markdown import figure_text, measure_title
-
-        talk.say(f"{classification.correct} of {classification.cases} diagnoses correct")
-        for name, figure in classification.figures.items():
-            talk.say(f"{measure_title(name)}: {figure_text(figure)}")
+        talk.say(classification.summary)
+        for row in page.classification_rows(classification):
+            talk.say(": ".join(row))
     remarks = (*found.notes, *(classification.notes if classification else ()))
     for text in remarks:
         talk.warn(text)

@@ -80,7 +80,9 @@ def predict(
     skip_existing: Annotated[
         bool,
         typer.Option(
-            "--skip-existing", help="Pass over cases that have all their files, whatever made them."
+            "--skip-existing",
+            help="Pass over cases whose files are all there and can be used, whatever made them; "
+            "those without a vote are done again.",
         ),
     ] = False,
     progress: Style = ProgressStyle.bar,
@@ -94,7 +96,8 @@ def predict(
 
     A case that cannot be used is reported in one line and the others go on; the command then ends
     with code 3. So it does where the nuclei could be outlined but the classification was refused:
-    the masks are written, PD_pred.txt is 0 as a stand-in, and there is no PD_prob.txt.
+    the masks are written, PD_pred.txt is 0 as a stand-in, OUTPUTS/.without_vote/CASE says why, and
+    there is no PD_prob.txt.
 
     The votes are the model's at .5, without limits for undecided cases. The bundle phantom-tiny was
     trained on digital patients: its votes have no meaning for a patient.

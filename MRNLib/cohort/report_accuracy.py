@@ -15,7 +15,7 @@ from MRNLib.cohort.report_charts import plain
 from MRNLib.cohort.report_groups import FEWEST
 from MRNLib.delong import auc_interval
 from MRNLib.figures import INK, LINE, MUTED, PD_COLOR, new_figure
-from MRNLib.metrics import reliability_curve
+from MRNLib.metrics import proportion, reliability_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,14 +108,6 @@ def _decided(cohort: Cohort) -> Interval | None:
     if not said:
         return None
     return proportion(sum(case.decision == case.group for case in said), len(said))
-
-
-def proportion(hits: int, of: int) -> Interval:
-    """A share with Wilson's 95 % interval, which holds for few cases and at 0 and 1 too."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, of).proportion_ci(0.95, method="wilson")
-    return hits / of, float(interval.low), float(interval.high)
 
 
 def accuracy_figure(cohort: Cohort, warning: str | None) -> Figure | None:

@@ -57,7 +57,8 @@ def in_context(path):
 def test_the_recipe_starts_from_exact_public_images():
     bases = [rest.split()[0] for name, rest in instructions() if name == "FROM"]
     assert bases[0] == "scratch"
-    assert all(re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base) for base in bases[1:])
+    exact = r"python:\d+\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}"
+    assert all(re.fullmatch(exact, base) for base in bases[1:])
     assert "://" not in DOCKERFILE.read_text("utf-8")
     assert instructions()[-1] == ("CMD", '["bash", "/auto_run.sh"]')
 

@@ -46,7 +46,7 @@ def start(place):
             "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
             "MRN_INPUTS": str(place / "pdcad" / "inputs"),
             "MRN_OUTPUTS": str(place / "pdcad" / "outputs"),
-            "MRN_CPU_MAX": str(place / "cpu.max"),
+            "MRN_CGROUP": str(place / "cgroup"),
         }
         return subprocess.run(
             ["bash", str(SCRIPT), *options],
@@ -121,6 +121,7 @@ def test_folders_that_are_not_there_are_said(start, place):
 
 
 @on_linux
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(
     ("text", "threads"),
     [
@@ -128,13 +129,21 @@ def test_folders_that_are_not_there_are_said(start, place):
         ("50000 100000", "1"),
         ("999999999 100000", "all"),
         ("max 100000", None),
+        ("-1 100000", None),
+        ("0 100000", None),
+        ("100000 0", None),
         ("", None),
         (None, None),
     ],
 )
-def test_threads_are_those_of_the_share_of_processors(start, place, text, threads):
-    if text is not None:
-        (place / "cpu.max").write_text(text)
+def test_threads_are_those_of_the_share_of_processors(start, place, version, text, threads):
+    """In one file of the newer control groups, in two of the older ones."""
+    (place / "cgroup" / "cpu").mkdir(parents=True)
+    if text is not None and version == 2:
+        (place / "cgroup" / "cpu.max").write_text(text)
+    elif text is not None:
+        for name, value in zip(("quota", "period"), text.split() or ("", ""), strict=True):
+            (place / "cgroup" / "cpu" / f"cpu.cfs_{name}_us").write_text(value)
     if threads == "all":
         threads = str(len(os.sched_getaffinity(0)))
     done = start()

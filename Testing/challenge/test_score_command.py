@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from score_cases import NAMES, SPACING, answer, predicted, write_cases, write_mask
 
+from MRNLib.challenge import page
+from MRNLib.challenge.layout import no_vote_mark
+from MRNLib.cli import console
 from MRNLib.cli.app import run
 from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, EXIT_SOME_FAILED
 
@@ -62,6 +66,26 @@ def test_whole_cases(scoring, tmp_path):
     assert {row["nucleus"] for row in rows} >= {"CN", "NM-SN"}
 
 
+def test_a_row_of_the_shown_tables_is_a_line(cases, capfd, monkeypatch):
+    """In the 80 columns of a pipe, also with long numbers."""
+    monkeypatch.setattr(console.out, "width", 80)
+    no_mask(cases[1] / FIRST)
+    far = predicted("QSM", 0)
+    far[far == 14] = 0
+    far[0, 0, 0] = 14
+    write_mask(cases[1] / FIRST / "QSM_pred.nii.gz", far)
+    run(["challenge", "score", *map(str, cases), "--workers=1"])
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines[: 2 + 16 + 2 + 4])) <= 80
+    assert [cell.strip() for cell in re.split("  +", lines[0])] == [*page.STRUCTURE_HEADER]
+    assert [line.split("  ")[0] for line in lines[2:18]] == [
+        f"{name} {side}"
+        for name in ("CN", "PUT", "GP", "STN", "SN", "RN", "DN", "NM-SN")
+        for side in ("right", "left")
+    ]
+    assert not any("…" in line for line in lines)
+
+
 def test_the_tables_lie_with_the_predictions_by_default(cases):
     truth, predictions = cases
     assert run(["challenge", "score", str(truth), str(predictions), "--workers=1"]) == 0
@@ -91,6 +115,61 @@ def test_a_table_that_is_named_asks_for_answers(scoring, cases):
     assert result["problems"] == dict.fromkeys(NAMES[1:], "there is no PD_pred.txt")
     assert result["classification"]["cases"] == 1
     assert result["segmentation"]["structures"][0]["cases"] == 3
+
+
+def page_parts(tmp_path):
+    """The page's text by its second headings."""
+    page = (tmp_path / "out" / "challenge_score.md").read_text("utf-8")
+    return {part.split("\n", 1)[0]: part for part in page.split("\n## ")[1:]}
+
+
+def test_missing_votes_are_said_and_have_no_place(scoring, cases, tmp_path, capfd):
+    """Two patients told right and a control without a vote: not 1.000 and first."""
+    table = tmp_path / "labels.csv"
+    rows = ["id,diagnosis", *map(",".join, zip(NAMES, "110", strict=True))]
+    table.write_text("\n".join(rows), "utf-8")
+    for name in NAMES[:2]:
+        answer(cases[1], name, "1")
+    code, result, _ = scoring(f"--labels={table}")
+    assert code == EXIT_SOME_FAILED
+    found = result["classification"]
+    assert (found["asked"], found["cases"], found["correct"]) == (3, 2, 2)
+    assert found["over_asked"]["value"] == pytest.approx(2 / 3)
+    part = page_parts(tmp_path)["Classification"]
+    assert "2 of 2 votes correct; without a vote: 1 of 3 cases" in part
+    assert "| Accuracy, no vote as wrong | 0.667 [" in part
+    assert "**this result**" not in part
+    assert "No place among the published results" in part
+    assert "**this result**" in page_parts(tmp_path)["Segmentation"]
+    run(["challenge", "score", *map(str, cases), f"--labels={table}", "--workers=1"])
+    said = capfd.readouterr().out
+    assert "2 of 2 votes correct; without a vote: 1 of 3 cases" in said
+    assert "Accuracy, no vote as wrong: 0.667 [" in said
+
+
+def test_missing_masks_are_said_and_have_no_place(scoring, cases, tmp_path):
+    no_mask(cases[1] / FIRST)
+    _, result, _ = scoring()
+    found = result["segmentation"]
+    assert found["missing"] == {"NM": 1}
+    assert found["over_asked"]["as_printed"] < found["composite_as_printed"]
+    part = page_parts(tmp_path)["Segmentation"]
+    assert "NM masks: 1 of 3 cases could not be compared" in part
+    assert "| left + right, over all cases |" in part
+    assert "**this result**" not in part
+    assert "No place among the published results" in part
+
+
+def test_stand_ins_among_the_votes_are_noted(scoring, cases):
+    for name in NAMES:
+        answer(cases[1], name, "0")
+    mark = no_vote_mark(cases[1] / FIRST)
+    mark.parent.mkdir()
+    mark.write_text("refused\n")
+    code, result, _ = scoring()
+    assert code == 0
+    assert result["classification"]["cases"] == 3
+    assert result["notes"] == [f"Votes that only stand in for a refused classification: {FIRST}"]
 
 
 def no_prediction(folder):

@@ -16,6 +16,7 @@ from MRNLib.challenge.regions import REGIONS, STRUCTURES, region_score
 from MRNLib.challenge.scoring import score
 from MRNLib.challenge.segmentation import SegmentationScore, highest
 from MRNLib.challenge.tables import organisers_rows
+from MRNLib.metrics import proportion
 
 # What metric.py of github.com/Ruijin-IMIT/PDCADxFoundation (MIT licence) wrote of the masks in
 # score_cases.py: MedPy 0.5.2, NumPy 2.4.6, SciPy 1.17.1.
@@ -46,6 +47,7 @@ Average,0.5556,1.7941,0.7222,1.1381,0.5417,1.5202,0.4841,2.4907,0.6164,1.4881,0.
 0.3619,1.8251
 """,
 }
+BOTH = {"QSM": 1, "NM": 1}
 QSM_WEIGHTS = {"CN": 1, "Put": 1, "GP": 1, "STN": 1.2, "SN": 1.5, "RN": 1.1, "DN": 1}
 
 
@@ -89,7 +91,7 @@ def test_the_composite_is_that_of_the_organisers_averages(scored):
 
 
 def test_a_perfect_segmentation():
-    perfect = SegmentationScore.of([uniform(1, 0)])
+    perfect = SegmentationScore.of([uniform(1, 0)], BOTH)
     assert perfect.as_printed == pytest.approx(highest(both_sides=False)) == pytest.approx(5.48)
     assert perfect.as_summed == pytest.approx(highest(both_sides=True)) == pytest.approx(10.96)
 
@@ -100,18 +102,41 @@ def test_a_region_is_not_clipped():
 
 
 def test_infinite_distances_are_left_out_and_counted():
-    one = SegmentationScore.of([uniform(0.8, 2.0), uniform(0.0, math.inf)]).means["NM"][0]
+    found = SegmentationScore.of([uniform(0.8, 2.0), uniform(0.0, math.inf)], BOTH)
+    one = found.means["NM"][0]
     assert (one.cases, one.infinite) == (2, 1)
     assert (one.dice, one.hausdorff) == (0.4, 2.0)
-    nowhere = SegmentationScore.of([uniform(0.0, math.inf)])
+    nowhere = SegmentationScore.of([uniform(0.0, math.inf)], BOTH)
     assert math.isnan(nowhere.as_printed)
 
 
 def test_one_modality_alone_has_no_composite():
-    qsm = SegmentationScore.of([uniform(1, 0, ("QSM",))])
+    qsm = SegmentationScore.of([uniform(1, 0, ("QSM",))], {"QSM": 1})
     assert qsm.modality_score("QSM") == pytest.approx(7.8)
     assert math.isnan(qsm.as_summed)
-    assert SegmentationScore.of([uniform(1, 0, ())]) is None
+    assert qsm.over_asked is None
+    assert SegmentationScore.of([uniform(1, 0, ())], BOTH) is None
+
+
+def test_over_all_cases_an_absent_mask_is_an_empty_one():
+    """The organisers' averages leave the case out; beside them stands what it costs."""
+    qsm_alone = uniform(0.8, 2.0, ("QSM",))
+    found = SegmentationScore.of([*[uniform(0.8, 2.0)] * 3, qsm_alone], {"QSM": 4, "NM": 4})
+    assert found.missing == {"NM": 1}
+    assert found.means["NM"][0].cases == 3
+    assert found.modality_score("NM") == pytest.approx(2 * region_score(0.8, 2.0))
+    empty = uniform(0.0, math.inf)
+    as_empty = SegmentationScore.of(
+        [
+            *[uniform(0.8, 2.0)] * 3,
+            CaseResult("case", qsm_alone.measured | {"NM": empty.measured["NM"]}, (), None, ()),
+        ],
+        {"QSM": 4, "NM": 4},
+    )
+    assert found.over_asked.as_printed == pytest.approx(as_empty.as_printed)
+    assert found.over_asked.means["NM"][0].cases == 4
+    assert found.over_asked.modality_score("QSM") == found.modality_score("QSM")
+    assert as_empty.over_asked is None
 
 
 def test_the_thalamus_is_not_scored():
@@ -155,27 +180,45 @@ def classified(truth, predicted, probabilities=None):
 
 
 def test_diagnoses():
-    truth, predicted = [1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 1]
-    found = classification_score(classified(truth, predicted, [0.9, 0.8, 0.4, 0.1, 0.2, 0.7]))
-    assert (found.cases, found.pd, found.correct) == (6, 3, 4)
+    truth, predicted = [1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 1]
+    found = classification_score(classified(truth, predicted, [0.9, 0.8, 0.6, 0.4, 0.2, 0.7]), 6)
+    assert (found.asked, found.cases, found.pd, found.correct) == (6, 6, 4, 4)
     assert found.accuracy == found.figures["accuracy"][0] == pytest.approx(4 / 6)
-    assert found.figures["f1"][0] == pytest.approx(2 / 3)
-    assert found.figures["auc"][0] == pytest.approx(8 / 9)  # one of nine pairs is the wrong way
+    # The mean of both classes': .75 of PD (3 of 4 right, 1 too many) and .5 of healthy.
+    assert found.figures["f1"][0] == pytest.approx(0.625)
+    assert found.figures["auc"][0] == pytest.approx(6 / 8)  # two of eight pairs the wrong way
     for value, low, high in found.figures.values():
         assert low <= value <= high
 
 
 def test_no_area_without_all_probabilities():
-    found = classification_score(classified([1, 0], [1, 0], [0.9, None]))
+    found = classification_score(classified([1, 0], [1, 0], [0.9, None]), 2)
     assert set(found.figures) == {"accuracy", "f1"}
     assert "1 of 2 cases have a PD_prob.txt" in found.notes[0]
 
 
 def test_one_class_alone_has_an_accuracy():
-    found = classification_score(classified([1, 1], [1, 0]))
+    found = classification_score(classified([1, 1], [1, 0]), 2)
     assert found.accuracy == 0.5
-    assert found.figures == {}
-    assert classification_score([]) is None
+    assert set(found.figures) == {"accuracy"}
+    assert classification_score([], 3) is None
+
+
+def test_a_missing_vote_is_a_wrong_one_over_all_cases():
+    found = classification_score(classified([1, 1], [1, 1]), 4)
+    assert (found.asked, found.cases, found.missing, found.correct) == (4, 2, 2, 2)
+    assert found.accuracy == 1
+    assert found.over_asked == proportion(2, 4)
+
+
+def test_the_interval_of_an_accuracy_is_wilsons():
+    """That of the paper's 172 of 200, and none of zero width where all votes are right."""
+    truth = [1, 0] * 100
+    predicted = [value if number < 172 else 1 - value for number, value in enumerate(truth)]
+    figure = classification_score(classified(truth, predicted), 200).figures["accuracy"]
+    assert figure == pytest.approx((0.860, 0.805, 0.901), abs=5e-4)
+    right = classification_score(classified(truth[:20], truth[:20]), 20).figures["accuracy"]
+    assert right == pytest.approx((1.0, 0.839, 1.0), abs=5e-4)
 
 
 def test_the_names_of_the_cases(scored):

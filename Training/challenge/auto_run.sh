@@ -7,7 +7,7 @@
 # MRN_OUTPUTS   folder of the predictions         /pdcad/outputs; made if missing
 # MRN_BUNDLE    name or folder of the model       phantom-tiny; the image sets its own
 #
-# Ends with 0, with 3 if some cases failed, with 2 if nothing could be done at all.
+# Ends with 0, with 3 if some cases failed or have no vote, with 2 if nothing could be done at all.
 set -euo pipefail
 
 inputs=${MRN_INPUTS:-/pdcad/inputs}
@@ -26,10 +26,15 @@ export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 PYTHONUNBUFFERED=1
 # and would start a thread on each.
 quota=""
 period=""
-if [ -r "${MRN_CPU_MAX:=/sys/fs/cgroup/cpu.max}" ]; then
-    read -r quota period <"$MRN_CPU_MAX" || true
+cgroup=${MRN_CGROUP:-/sys/fs/cgroup}
+if [ -r "$cgroup/cpu.max" ]; then
+    read -r quota period <"$cgroup/cpu.max" || true
+elif [ -r "$cgroup/cpu/cpu.cfs_quota_us" ] && [ -r "$cgroup/cpu/cpu.cfs_period_us" ]; then
+    # Control groups of version 1, on hosts such as Ubuntu 20.04.
+    read -r quota <"$cgroup/cpu/cpu.cfs_quota_us" || true
+    read -r period <"$cgroup/cpu/cpu.cfs_period_us" || true
 fi
-if [[ $quota =~ ^[0-9]+$ && $period =~ ^[1-9][0-9]*$ ]]; then
+if [[ $quota =~ ^[1-9][0-9]*$ && $period =~ ^[1-9][0-9]*$ ]]; then
     threads=$(((quota + period - 1) / period))
     most=$(nproc)
     threads=$((threads < most ? threads : most))
