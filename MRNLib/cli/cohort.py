@@ -122,6 +122,7 @@ def run_order(order: Order, talk: Talk, cancel_file: Path | None = None) -> int:
     """Runs an order, tells how it fares, and returns the exit code."""
     from MRNLib.cohort.board import CohortBoard
     from MRNLib.cohort.run import run_cohort
+    from MRNLib.cohort.ticket import TakenOver
 
     ended: list[Outcome] = []
 
@@ -133,14 +134,18 @@ def run_order(order: Order, talk: Talk, cancel_file: Path | None = None) -> int:
         board = CohortBoard(_with_lines(talk, report), tell, talk.say)
         try:
             record = run_cohort(order, board)
-        except Cancelled:
-            talk.say(f"{len(ended)} cases have ended; the same command goes on.")
+        except Cancelled as cancelled:
+            taken = isinstance(cancelled, TakenOver)
+            after = cancelled if taken else "the same command goes on"
+            talk.say(f"{len(ended)} cases have ended; {after}.")
             raise
     total, failed = len(record.cases), board.failed
-    talk.event("result", cases=total, failed=failed, folder=str(order.out))
+    done, left = len(ended) - failed, total - len(ended)
+    talk.event("result", cases=total, done=done, failed=failed, folder=str(order.out))
     _show(talk, ended)
-    talk.say(f"{total - failed} of {total} cases done ({board.before} before), in {order.out}")
-    return EXIT_SOME_FAILED if failed else 0
+    before = f"({board.before} before)" + (f", {left} not ended" if left else "")
+    talk.say(f"{done} of {total} cases done {before}, in {order.out}")
+    return EXIT_SOME_FAILED if failed or left else 0
 
 
 def tables(

@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib.util
-import shutil
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +22,6 @@ from MRNLib.cohort.discovery import Found, Layout
 from MRNLib.cohort.loading import Models
 from MRNLib.cohort.order import Order, chosen_workers, survey
 from MRNLib.cohort.records import (
-    CASES,
-    RESULTS,
     CaseRecord,
     CohortRecord,
     find_cohort,
@@ -34,12 +29,11 @@ from MRNLib.cohort.records import (
     write_cohort,
 )
 from MRNLib.cohort.tables import write_tables
-from MRNLib.cohort.ticket import TICKET
+from MRNLib.cohort.ticket import alone
 from MRNLib.cohort.work import CaseTask, conclude, outcome_of, run_case
 from MRNLib.errors import InputError
 from MRNLib.finished import result_identity
-from MRNLib.training.lock import LOCK, locked, released
-from MRNLib.writing import replaced, require_folder
+from MRNLib.writing import require_folder
 
 # How long cases in hand have to notice that somebody asked to stop; they are begun anew later.
 GRACE_SECONDS = 10.0
@@ -51,7 +45,8 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
     Raises:
         InputError: The folder, the bundle, a setting or the cluster cannot be used, or the output
             folder has another cohort in it, or another run.
-        Cancelled: Somebody asked to stop; the same order goes on.
+        Cancelled: Somebody asked to stop; the same order goes on. :class:`TakenOver` where another
+            run has the folder by now.
     """
     order = _absolute(order)
     require_folder(order.out)
@@ -63,7 +58,7 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
     earlier = find_cohort(order.out)
     _require_same(earlier, order)
     workers = _workers(order, len(found), board)
-    with _alone(order.out) as ticket:
+    with alone(order.out) as ticket:
         record = _begin(order, layout, found, bundle, earlier)
         board.known([_unusable(order, one, ticket) for one in found if one.case is None])
         tasks = [_task(order, workers, one, bundle, ticket) for one in found if one.case]
@@ -118,35 +113,6 @@ def _workers(order: Order, cases: int, board: CohortBoard) -> int:
 
 def _installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
-
-
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[str]:
-    """The folder as one run's own: locked, swept, marked with the run's name, which is given."""
-    descriptor = locked(out / LOCK, "another 'mrn cohort run'")
-    ticket = uuid.uuid4().hex
-    try:
-        _sweep(out)
-        with replaced(out / TICKET) as partial:
-            partial.write_text(ticket, encoding="utf-8")
-        yield ticket
-    finally:
-        with contextlib.suppress(OSError):
-            (out / TICKET).unlink(missing_ok=True)
-        if descriptor is not None:
-            released(out / LOCK, descriptor)
-
-
-def _sweep(out: Path) -> None:
-    """Removes what a killed run left half-written."""
-    leftovers = [out / ".dask", *out.glob(".stop-*"), *out.glob(".partial-*")]
-    for folder in (out / CASES, out / RESULTS):
-        leftovers += [*folder.glob(".partial-*"), *folder.glob(".old-*")]
-    for path in leftovers:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def _begin(

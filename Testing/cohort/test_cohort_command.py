@@ -51,6 +51,7 @@ def test_cases_that_cannot_be_used_are_reported_and_the_others_go_on(command, tm
     assert events[-1] == {
         "event": "result",
         "cases": 3,
+        "done": 1,
         "failed": 2,
         "folder": str(tmp_path / "out"),
     }

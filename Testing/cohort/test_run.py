@@ -23,6 +23,7 @@ from MRNLib.cohort.order import chosen_workers
 from MRNLib.cohort.records import read_case, read_cases, read_cohort
 from MRNLib.cohort.run import run_cohort
 from MRNLib.cohort.tables import write_tables
+from MRNLib.cohort.ticket import alone
 from MRNLib.errors import InputError
 from MRNLib.parameters import Parameters
 
@@ -103,7 +104,7 @@ def test_another_cohort_or_another_run_is_refused(tmp_path):
     go(order(folder, out))
     with pytest.raises(InputError, match="results of another cohort"):
         go(order(write_cases(tmp_path / "other", 1), out))
-    with running._alone(out), pytest.raises(InputError, match="is at work in this folder"):
+    with alone(out), pytest.raises(InputError, match="is at work in this folder"):
         go(order(folder, out))
     with pytest.raises(InputError, match="There is no fold 7"):
         go(order(folder, out, parameters=Parameters(folds=(7,))))
