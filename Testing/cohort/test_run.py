@@ -143,6 +143,12 @@ def test_no_scheduler_there(tmp_path):
         go(order(folder, tmp_path / "out", None, scheduler="tcp://127.0.0.1:9"))
 
 
+def test_workers_beside_a_scheduler_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"--workers.*--scheduler") as refused:
+        order(tmp_path, tmp_path, 2, scheduler="tcp://127.0.0.1:9")
+    assert "\n" not in str(refused.value)
+
+
 def test_how_many_workers(tmp_path, monkeypatch):
     import torch
 
