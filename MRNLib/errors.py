@@ -50,3 +50,10 @@ class BundleError(InputError):
 
 class Cancelled(MrnError):
     """The user cancelled; raised out of a progress callback and passed through unchanged."""
+
+
+def in_one_line(text: str) -> str:
+    """The lines of an error as sentences of one line, for lists and tables of many cases."""
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    ended = [line if line[-1] in ".,;:!?" else f"{line}." for line in lines[:-1]]
+    return " ".join([*ended, *lines[-1:]])

@@ -12,7 +12,7 @@ from MRNLib.cli import cohort_report
 from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk, err
 from MRNLib.cli.longwork import LINE_EVERY_SECONDS
 from MRNLib.cli.options import CancelFile, Out, Settings, Style, with_settings
-from MRNLib.errors import Cancelled
+from MRNLib.errors import Cancelled, in_one_line
 from MRNLib.progress import Progress
 
 if TYPE_CHECKING:
@@ -183,19 +183,20 @@ def _with_lines(talk: Talk, report: Progress) -> Progress:
 
 def _tell(talk: Talk, outcome: Outcome) -> None:
     found = outcome.value
+    text = in_one_line(outcome.error or found.note)
     talk.event(
         "case",
         identifier=outcome.key,
         state=found.state,
         probability_pd=found.probability_pd,
         decision=found.decision,
-        text=outcome.error or found.note,
+        text=text,
     )
     if talk.style is not ProgressStyle.json:
         if outcome.error:
-            talk.warn(f"{outcome.key} was left out. {outcome.error}")
-        elif found.note:
-            talk.warn(f"{outcome.key}: {found.note}")
+            talk.warn(f"{outcome.key} was left out. {text}")
+        elif text:
+            talk.warn(f"{outcome.key}: {text}")
 
 
 def _show(talk: Talk, ended: list[Outcome]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from MRNLib.anatomy import NOTICE
 from MRNLib.biomarkers import Biomarker
 from MRNLib.cohort.records import TABLES, CaseRecord, CohortRecord, read_cases, read_cohort
+from MRNLib.errors import in_one_line
 from MRNLib.writing import replaced
 
 # Rows of Parquet held in memory.
@@ -64,7 +65,7 @@ def case_rows(record: CaseRecord) -> Iterator[Row]:
         "model_trained_on": found.get("trained_on"),
         "bundle": " ".join(source[name] for name in ("name", "version") if name in source) or None,
         "warnings": "; ".join(found.get("warnings", [])) or None,
-        "error": one_line(record.error),
+        "error": in_one_line(record.error or "") or None,
         "notice": found.get("notice", NOTICE),
     }
 
@@ -87,12 +88,7 @@ def failed_rows(record: CaseRecord) -> Iterator[Row]:
     """One row for a failed case, none for another."""
     if record.state == "failed":
         row = {name: getattr(record, name) for name in FAILED_COLUMNS}
-        yield row | {"error": one_line(record.error)}
-
-
-def one_line(text: str | None) -> str | None:
-    """``text`` without line breaks."""
-    return None if text is None else " ".join(text.split())
+        yield row | {"error": in_one_line(record.error or "")}
 
 
 def write_tables(out: Path, cohort: CohortRecord | None = None) -> list[Path]:
