@@ -54,6 +54,8 @@ class Cancelled(MrnError):
 
 def in_one_line(text: str) -> str:
     """The lines of an error as sentences of one line, for lists and tables of many cases."""
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    ended = [line if line[-1] in ".,;:!?" else f"{line}." for line in lines[:-1]]
-    return " ".join([*ended, *lines[-1:]])
+    said = ""
+    for line in filter(None, (" ".join(line.split()) for line in text.splitlines())):
+        stop = "." if said and said[-1] not in ".,;:!?" and line[0].isupper() else ""
+        said += f"{stop} {line}" if said else line
+    return said

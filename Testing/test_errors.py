@@ -16,6 +16,7 @@ from MRNLib.errors import InputError, in_one_line
         ),
         ("no midbrain,\nor so", "no midbrain, or so"),
         ("It ended.\n\n  What   to do: again", "It ended. What to do: again"),
+        ("a kernel\ndid not like it", "a kernel did not like it"),
         ("one line", "one line"),
         ("", ""),
     ],
