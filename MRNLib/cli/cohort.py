@@ -161,7 +161,9 @@ def tables(
     from MRNLib.cohort.tables import write_tables
 
     talk = Talk(progress)
-    written = write_tables(folder)
+    written, warning = write_tables(folder)
+    if warning:
+        talk.warn(warning)
     talk.event("result", files=[str(path) for path in written])
     talk.say("\n".join(str(path) for path in written))
 

@@ -19,6 +19,7 @@ from MRNLib.cluster.scheduling import run_here, run_with_dask
 from MRNLib.cluster.tasks import Outcome
 from MRNLib.cohort.board import CohortBoard
 from MRNLib.cohort.discovery import Found, Layout
+from MRNLib.cohort.ending import conclude, outcome_of
 from MRNLib.cohort.loading import Models
 from MRNLib.cohort.order import Order, chosen_workers, survey
 from MRNLib.cohort.records import (
@@ -30,7 +31,7 @@ from MRNLib.cohort.records import (
 )
 from MRNLib.cohort.tables import write_tables
 from MRNLib.cohort.ticket import alone
-from MRNLib.cohort.work import CaseTask, conclude, outcome_of, run_case
+from MRNLib.cohort.work import CaseTask, run_case
 from MRNLib.errors import InputError
 from MRNLib.finished import result_identity
 from MRNLib.writing import require_folder
@@ -60,8 +61,8 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
     workers = _workers(order, len(found), board)
     with alone(order.out) as ticket:
         record = _begin(order, layout, found, bundle, earlier)
-        board.known([_unusable(order, one, ticket) for one in found if one.case is None])
-        tasks = [_task(order, workers, one, bundle, ticket) for one in found if one.case]
+        board.known([_unusable(record, order, one, ticket) for one in found if one.case is None])
+        tasks = [_task(record, order, workers, one, ticket) for one in found if one.case]
         watcher = _Recorder(board, {task.key: task for task in tasks})
         if workers == 0 and order.scheduler is None:
             run_here(tasks, run_case, watcher)
@@ -140,7 +141,7 @@ def _begin(
     return record
 
 
-def _unusable(order: Order, found: Found, ticket: str) -> Outcome:
+def _unusable(cohort: CohortRecord, order: Order, found: Found, ticket: str) -> Outcome:
     """The record of a case whose files make none."""
     record = CaseRecord(
         identifier=found.identifier,
@@ -148,6 +149,7 @@ def _unusable(order: Order, found: Found, ticket: str) -> Outcome:
         state="failed",
         error=found.error,
         seconds=0.0,
+        settings_hash=cohort.settings_hash,
     )
     with contextlib.suppress(InputError):
         if read_case(order.out, found.identifier) == record:
@@ -155,7 +157,7 @@ def _unusable(order: Order, found: Found, ticket: str) -> Outcome:
     return conclude(order.out, record, ticket)
 
 
-def _task(order: Order, workers: int, found: Found, bundle: Bundle, ticket: str) -> CaseTask:
+def _task(cohort: CohortRecord, order: Order, workers: int, found: Found, ticket: str) -> CaseTask:
     assert found.case is not None
     here = workers == 0 and order.scheduler is None
     threads = order.threads if here else order.threads or 1
@@ -164,9 +166,10 @@ def _task(order: Order, workers: int, found: Found, bundle: Bundle, ticket: str)
         subject=found.subject,
         case=found.case,
         out=order.out,
-        models=Models(order.parameters, bundle.sha256, threads, order.make),
+        models=Models(order.parameters, cohort.bundle["sha256"], threads, order.make),
         keep=order.keep,
         ticket=ticket,
+        settings_hash=cohort.settings_hash,
         retry_failed=order.retry_failed,
     )
 
@@ -203,5 +206,6 @@ class _Recorder:
             error=outcome.error,
             seconds=round(seconds, 2),
             identity=identity,
+            settings_hash=task.settings_hash,
         )
         return conclude(task.out, record, task.ticket)

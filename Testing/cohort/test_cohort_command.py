@@ -74,7 +74,7 @@ def test_what_is_done_is_passed_over(command, cohort):
     assert states(command()[1])["P1"] == "done"
     for name in ("P2", "P3"):
         shutil.rmtree(cohort / name)
-    code, events, _ = command()
+    code, events, _ = command("--resume")  # what it does without this, too
     assert code == 0
     assert states(events) == {"P1": "done before"}
     assert states(command("--margin=8")[1]) == {"P1": "done"}
