@@ -153,9 +153,14 @@ class TaskQueue(Generic[SomeTask]):
 
 def _ended(future: Future, key: str, elapsed: float) -> tuple[Outcome, float]:
     """How a task ended, and the seconds its last worker spent on it."""
-    if future.status == "finished":
-        return future.result()
-    error = future.exception() if future.status == "error" else None
+    error = None
+    try:
+        if future.status == "finished":
+            return future.result()
+        if future.status == "error":
+            error = future.exception()
+    except Exception as lost:  # the result went with its worker, and the task was given up
+        error = lost
     if type(error).__name__ == "KilledWorker":
         return Outcome(key, KILLER, cause="deaths"), elapsed
     said = f"the scheduler dropped it ({error or future.status})".splitlines()[0]
