@@ -50,3 +50,12 @@ class BundleError(InputError):
 
 class Cancelled(MrnError):
     """The user cancelled; raised out of a progress callback and passed through unchanged."""
+
+
+def in_one_line(text: str) -> str:
+    """The lines of an error as sentences of one line, for lists and tables of many cases."""
+    said = ""
+    for line in filter(None, (" ".join(line.split()) for line in text.splitlines())):
+        stop = "." if said and said[-1] not in ".,;:!?" and line[0].isupper() else ""
+        said += f"{stop} {line}" if said else line
+    return said

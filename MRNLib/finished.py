@@ -56,6 +56,12 @@ def result_identity(case: Case, parameters: Parameters, bundle_sha256: str) -> s
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def settings_hash(settings: Mapping[str, Any], bundle_sha256: str) -> str:
+    """Short hash of a bundle and of settings, without those that change no result."""
+    text = json.dumps([bundle_sha256, _settings(settings)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
 def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in WITHOUT_EFFECT}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from MRNLib.errors import InputError
+
+# Of the folders in which replaced_files() stages its files; no other writer's names fit.
+STAGED = ".partial-"
+STAGED_PATTERN = f"{STAGED}{'[a-z0-9_]' * 8}"
 
 
 @contextmanager
@@ -25,12 +30,29 @@ def replaced(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".partial-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield partial
-        with partial.open("rb+") as written:
-            os.fsync(written.fileno())
+        _sync_file(partial)
         os.replace(partial, path)
         _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync_file(path: Path) -> None:
+    """Brings a file's contents to the disk."""
+    # Windows syncs only what is open for writing, which a copied file may not allow.
+    mode = "rb+" if sys.platform == "win32" else "rb"
+    with contextlib.suppress(PermissionError), path.open(mode) as written:
+        os.fsync(written.fileno())
+
+
+def _sync_below(folder: Path) -> None:
+    """Brings all below a folder to the disk, so that nothing is moved that is not there yet."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            _sync_file(path)
+        elif path.is_dir():
+            _sync_folder(path)
+    _sync_folder(folder)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -53,9 +75,11 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        _sync_below(partial)
         if path.exists():
             os.replace(path, old)
         os.replace(partial, path)
+        _sync_folder(path.parent)
     except BaseException:
         if old.exists() and not path.exists():
             os.replace(old, path)
@@ -74,29 +98,82 @@ def replaced_files(out: Path, optional: Iterable[str] = ()) -> Iterator[Path]:
         optional: Files of an earlier set, relative to ``out``, that go if this one lacks them.
     """
     out.mkdir(parents=True, exist_ok=True)
-    # Inside ``out``, which may be a mount or a link: a move must stay on its file system.
-    staged = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
-    try:
-        yield staged
-        names = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
-        for name in names:
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staged / name, out / name)
-        for name in {Path(name) for name in optional}.difference(names):
-            (out / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    remove_partial(out)
+    with _being_written(out):
+        # Inside ``out``, which may be a mount or a link: a move must stay on its file system.
+        staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=out))
+        try:
+            yield staged
+            _sync_below(staged)
+            names = [path.relative_to(staged) for path in staged.rglob("*") if path.is_file()]
+            for name in names:
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(staged / name, out / name)
+            for name in {Path(name) for name in optional}.difference(names):
+                (out / name).unlink(missing_ok=True)
+            for folder in {out, *((out / name).parent for name in names)}:
+                _sync_folder(folder)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
 
 
-def remove_partial(out: Path) -> None:
-    """Removes what a killed run of :func:`replaced_files` left beside ``out``.
+def remove_partial(out: Path, alone: bool = False) -> None:
+    """Removes what killed runs of :func:`replaced_files` left in ``out``; nothing if one runs.
 
-    To be called when no run writes to ``out`` any more.
+    Args:
+        out: Folder; it need not exist.
+        alone: Whether the caller knows that none runs, for systems and folders without locks.
     """
-    if out.parent.is_dir():
-        for left in out.parent.iterdir():
-            if left.name.startswith(f".partial-{out.name}-"):
-                shutil.rmtree(left, ignore_errors=True)
+    left = [path for path in out.glob(STAGED_PATTERN) if path.is_dir()]
+    if not left:
+        return
+    try:
+        descriptor = _lock(out, shared=False)
+    except BlockingIOError:
+        return
+    if descriptor is not None or alone:
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+@contextmanager
+def _being_written(folder: Path) -> Iterator[None]:
+    """Keeps :func:`remove_partial` from a folder until the block or this process ends."""
+    descriptor = None
+    # Not waited for: a user may hold the folder's lock around the whole command.
+    with contextlib.suppress(BlockingIOError):
+        descriptor = _lock(folder, shared=True)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _lock(folder: Path, shared: bool) -> int | None:
+    """Locks a folder for as long as the descriptor it gives is open; None where that cannot be.
+
+    Raises:
+        BlockingIOError: Somebody else has it.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_NB | (fcntl.LOCK_SH if shared else fcntl.LOCK_EX))
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None  # a file system without locks
+    return descriptor
 
 
 def require_folder(path: Path) -> None:

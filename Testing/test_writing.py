@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from MRNLib.cache import ArrayCache, content_key
 from MRNLib.errors import InputError
-from MRNLib.writing import replaced, replaced_files, replaced_folder, require_folder
+from MRNLib.writing import (
+    remove_partial,
+    replaced,
+    replaced_files,
+    replaced_folder,
+    require_folder,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -61,24 +70,100 @@ def test_a_write_replaces_and_keeps_the_suffixes(tmp_path):
     assert target.read_text() == "new"
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
-    target, order = tmp_path / "state", []
-    move, sync = os.replace, os.fsync
+@pytest.fixture
+def noted(monkeypatch):
+    """What is synced to the disk, by its number, and what is moved, by its new name."""
+    order, move, sync = [], os.replace, os.fsync
 
     def noted_sync(descriptor):
         order.append(os.fstat(descriptor).st_ino)
         sync(descriptor)
 
     def noted_move(source, destination):
-        order.append("moved")
+        order.append(f"{Path(destination).name} moved")
         move(source, destination)
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(os, "replace", noted_move)
+    return order
+
+
+def number(path):
+    return path.stat().st_ino
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, noted):
+    target = tmp_path / "state"
     with replaced(target) as partial:
         partial.write_text("new")
-    folder = [tmp_path.stat().st_ino] if os.name == "posix" else []
-    assert order == [target.stat().st_ino, "moved", *folder]
+    folder = [number(tmp_path)] if os.name == "posix" else []
+    assert noted == [number(target), "state moved", *folder]
+
+
+def test_files_are_on_the_disk_before_they_have_their_names(tmp_path, noted):
+    """Else a power cut leaves the names of masks with nothing behind them."""
+    for writing in (replaced_files, replaced_folder):
+        out = tmp_path / "out"
+        with writing(out) as folder:
+            (folder / "figures").mkdir()
+            for name in ("mask", "figures/one"):
+                (folder / name).write_text("new")
+            (folder / "mask").chmod(0o444)  # as it may be copied
+        moved = next(at for at, what in enumerate(noted) if "moved" in str(what))
+        files = {number(out / "mask"), number(out / "figures" / "one")}
+        assert files <= set(noted[:moved])
+        if os.name == "posix":
+            names = {number(out), number(out / "figures")}
+            assert names <= {*noted}
+            if writing is replaced_folder:
+                assert names <= set(noted[:moved])
+                assert number(tmp_path) in noted[moved:]
+            else:
+                assert names <= set(noted[moved:])
+        noted.clear()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from MRNLib.writing import replaced_files
+with replaced_files(Path(sys.argv[1])) as folder:
+    (folder / "mask").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no locks of folders")
+def test_what_a_killed_write_left_goes_and_what_is_being_written_stays(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".partial-")
+    (tmp_path / "other.txt").write_text("stays")
+    (tmp_path / ".partial-0a1b2c3d-other.txt").write_text("somebody's replaced()")
+    with replaced_files(tmp_path) as folder:  # sweeps at its start
+        assert not left.exists()
+        left.mkdir()
+        remove_partial(tmp_path)
+        remove_partial(tmp_path, alone=True)
+        assert folder.exists()
+        assert left.exists()
+    remove_partial(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".partial-0a1b2c3d-other.txt",
+        "other.txt",
+    ]
+    remove_partial(tmp_path / "nowhere")
+
+
+def test_without_locks_a_leftover_goes_when_nobody_else_can_be_writing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    left = tmp_path / ".partial-abcdefgh"
+    left.mkdir()
+    with replaced_files(tmp_path) as folder:
+        (folder / "new").touch()
+    assert left.exists()
+    remove_partial(tmp_path, alone=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_a_failed_folder_leaves_the_old_folder(tmp_path):

@@ -245,6 +245,6 @@ class Job:
         if self._timer is not None:
             self._timer.cancel()
         if self._killed and self.out is not None:
-            remove_partial(self.out)
+            remove_partial(self.out, alone=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         self._finished.set()

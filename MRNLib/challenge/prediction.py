@@ -23,7 +23,7 @@ from MRNLib.challenge.layout import (
 )
 from MRNLib.classifier import patient_crops
 from MRNLib.diagnosis import Diagnoser
-from MRNLib.errors import BundleError, InputError
+from MRNLib.errors import BundleError, InputError, in_one_line
 from MRNLib.nuclei import Outlines
 from MRNLib.progress import Progress, part, silent
 from MRNLib.quality import check_rois
@@ -162,7 +162,7 @@ def is_predicted(out: Path, probability_file: bool = True) -> bool:
 
 def one_line(error: Exception) -> str:
     """An error's text in one line; the kind is named of one that is not the input's fault."""
-    text = " ".join(str(error).split())
+    text = in_one_line(str(error))
     if isinstance(error, InputError | OSError):
         return text
     return f"unexpected {type(error).__name__}: {text}"[:300]

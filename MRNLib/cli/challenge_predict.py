@@ -17,7 +17,7 @@ from MRNLib.cli.options import BundleName, CancelFile, Device, Exact, Precision,
 from MRNLib.errors import BundleError, Cancelled
 from MRNLib.parameters import DEFAULT_BUNDLE, Parameters
 from MRNLib.progress import Progress, part
-from MRNLib.writing import require_folder
+from MRNLib.writing import remove_partial, require_folder
 
 if TYPE_CHECKING:
     from MRNLib.diagnosis import Diagnoser
@@ -153,6 +153,7 @@ def _predict(
 
     name = case.identifier
     progress(0.0, name)
+    remove_partial(out)  # here, for a case that is passed over or fails is not written
     if isinstance(case, UnusableCase):
         return Outcome(name, "failed", text=prediction.one_line(case.error))
     if wanted.skip_existing and prediction.is_predicted(out, wanted.probability_file):

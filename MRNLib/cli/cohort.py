@@ -12,7 +12,7 @@ from MRNLib.cli import cohort_report
 from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk, err
 from MRNLib.cli.longwork import LINE_EVERY_SECONDS
 from MRNLib.cli.options import CancelFile, Out, Settings, Style, with_settings
-from MRNLib.errors import Cancelled
+from MRNLib.errors import Cancelled, in_one_line
 from MRNLib.progress import Progress
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def run_order(order: Order, talk: Talk, cancel_file: Path | None = None) -> int:
     """Runs an order, tells how it fares, and returns the exit code."""
     from MRNLib.cohort.board import CohortBoard
     from MRNLib.cohort.run import run_cohort
+    from MRNLib.cohort.ticket import TakenOver
 
     ended: list[Outcome] = []
 
@@ -133,14 +134,18 @@ def run_order(order: Order, talk: Talk, cancel_file: Path | None = None) -> int:
         board = CohortBoard(_with_lines(talk, report), tell, talk.say)
         try:
             record = run_cohort(order, board)
-        except Cancelled:
-            talk.say(f"{len(ended)} cases have ended; the same command goes on.")
+        except Cancelled as cancelled:
+            taken = isinstance(cancelled, TakenOver)
+            after = cancelled if taken else "the same command goes on"
+            talk.say(f"{len(ended)} cases have ended; {after}.")
             raise
     total, failed = len(record.cases), board.failed
-    talk.event("result", cases=total, failed=failed, folder=str(order.out))
+    done, left = len(ended) - failed, total - len(ended)
+    talk.event("result", cases=total, done=done, failed=failed, folder=str(order.out))
     _show(talk, ended)
-    talk.say(f"{total - failed} of {total} cases done ({board.before} before), in {order.out}")
-    return EXIT_SOME_FAILED if failed else 0
+    before = f"({board.before} before)" + (f", {left} not ended" if left else "")
+    talk.say(f"{done} of {total} cases done {before}, in {order.out}")
+    return EXIT_SOME_FAILED if failed or left else 0
 
 
 def tables(
@@ -156,7 +161,9 @@ def tables(
     from MRNLib.cohort.tables import write_tables
 
     talk = Talk(progress)
-    written = write_tables(folder)
+    written, warning = write_tables(folder)
+    if warning:
+        talk.warn(warning)
     talk.event("result", files=[str(path) for path in written])
     talk.say("\n".join(str(path) for path in written))
 
@@ -178,19 +185,20 @@ def _with_lines(talk: Talk, report: Progress) -> Progress:
 
 def _tell(talk: Talk, outcome: Outcome) -> None:
     found = outcome.value
+    text = in_one_line(outcome.error or found.note)
     talk.event(
         "case",
         identifier=outcome.key,
         state=found.state,
         probability_pd=found.probability_pd,
         decision=found.decision,
-        text=outcome.error or found.note,
+        text=text,
     )
     if talk.style is not ProgressStyle.json:
         if outcome.error:
-            talk.warn(f"{outcome.key} was left out. {outcome.error}")
-        elif found.note:
-            talk.warn(f"{outcome.key}: {found.note}")
+            talk.warn(f"{outcome.key} was left out. {text}")
+        elif text:
+            talk.warn(f"{outcome.key}: {text}")
 
 
 def _show(talk: Talk, ended: list[Outcome]) -> None:

@@ -44,6 +44,6 @@ def report(
 
     talk = Talk(progress)
     with talk.progress(cancel_file) as told:
-        page = write(folder, labels, out, told)
+        page = write(folder, labels, out, told, talk.warn)
     talk.event("result", page=str(page))
     talk.say(f"Written: {page}")

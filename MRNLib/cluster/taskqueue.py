@@ -77,7 +77,7 @@ class TaskQueue(Generic[SomeTask]):
         Raises:
             NoWorkers: There have been none for a while.
             InputError: One failed for a reason that every other would have too.
-            Cancelled: From the watcher.
+            Cancelled: From the watcher, or a task was stopped by something else.
         """
         self.client.subscribe_topic(self._work.topic, _reader(watcher))
         while self._waiting or self._running:
@@ -102,6 +102,8 @@ class TaskQueue(Generic[SomeTask]):
         return self._places * (2 if self._ahead and self._seconds < BRIEF_SECONDS else 1)
 
     def _end(self, outcome: Outcome, seconds: float, watcher: Watcher) -> None:
+        if outcome.stopped:  # not asked to by this queue: nobody would do the task again
+            raise Cancelled("a task was stopped")
         if outcome.cause == "all":
             raise InputError(outcome.error)
         first = self._seconds == math.inf
@@ -151,9 +153,14 @@ class TaskQueue(Generic[SomeTask]):
 
 def _ended(future: Future, key: str, elapsed: float) -> tuple[Outcome, float]:
     """How a task ended, and the seconds its last worker spent on it."""
-    if future.status == "finished":
-        return future.result()
-    error = future.exception() if future.status == "error" else None
+    error = None
+    try:
+        if future.status == "finished":
+            return future.result()
+        if future.status == "error":
+            error = future.exception()
+    except Exception as lost:  # the result went with its worker, and the task was given up
+        error = lost
     if type(error).__name__ == "KilledWorker":
         return Outcome(key, KILLER, cause="deaths"), elapsed
     said = f"the scheduler dropped it ({error or future.status})".splitlines()[0]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from MRNLib.cluster.tasks import Outcome
-from MRNLib.cohort.work import Found
+from MRNLib.cohort.ending import Found
 from MRNLib.progress import Progress, silent
 
 DRAW_SECONDS = 0.5

@@ -39,6 +39,9 @@ class Order:
         threads: Of each process; None is one on workers, all in this process.
         retry_failed: Do failed cases again, too.
         make: See :class:`~MRNLib.cohort.loading.Models`.
+
+    Raises:
+        InputError: Both ``workers`` and ``scheduler`` are given.
     """
 
     folder: Path
@@ -52,6 +55,10 @@ class Order:
     threads: int | None = None
     retry_failed: bool = False
     make: Callable[[Models, int], Diagnose] | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.scheduler is not None:
+            raise InputError("--workers starts processes here, --scheduler has its own: give one")
 
     def settings(self) -> dict[str, Any]:
         """What was chosen, as JSON values."""

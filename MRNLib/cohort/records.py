@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from MRNLib.errors import InputError
 from MRNLib.examination import Examination, from_json
+from MRNLib.finished import settings_hash
 from MRNLib.writing import replaced
 
 COHORT_FILE = "cohort.json"
@@ -52,6 +53,8 @@ class CaseRecord(_Strict):
         run: Name of the run that did it; empty for the command itself.
         identity: Hash of the bundle, the files and the settings that change the result; None where
             the files could not be read.
+        settings_hash: Of the bundle and the settings, as :attr:`CohortRecord.settings_hash`; None
+            in records of versions that did not note it.
         diagnosis: What ``mrn diagnose`` writes as ``diagnosis.json``.
         files: Written below ``results/IDENTIFIER``.
     """
@@ -65,6 +68,7 @@ class CaseRecord(_Strict):
     worker: str = ""
     run: str = ""
     identity: str | None = None
+    settings_hash: str | None = None
     diagnosis: dict[str, Any] | None = None
     files: list[str] = []
 
@@ -109,6 +113,11 @@ class CohortRecord(_Strict):
     mrn: str
     started: str
     continued: str
+
+    @property
+    def settings_hash(self) -> str:
+        """Tells the latest run's bundle and settings from others."""
+        return settings_hash(self.settings, self.bundle["sha256"])
 
 
 def case_file(out: Path, identifier: str) -> Path:

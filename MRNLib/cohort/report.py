@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MRNLib.casefiles import read_diagnoses
+from MRNLib.cohort.mixture import Mixture
 from MRNLib.cohort.records import CaseRecord, CohortRecord, read_cohort
 from MRNLib.cohort.report_cases import Cohort
 from MRNLib.cohort.report_gathering import gather, records
@@ -23,7 +24,11 @@ OUTLINES = "Demonstration model: outlines that it drew have to be checked."
 
 
 def write(
-    out: Path, labels: Path | None = None, place: Path | None = None, progress: Progress = silent
+    out: Path,
+    labels: Path | None = None,
+    place: Path | None = None,
+    progress: Progress = silent,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Writes the page of a cohort that ``mrn cohort run`` has worked on.
 
@@ -32,6 +37,7 @@ def write(
         labels: Table of diagnoses, identifier or subject to HC or PD.
         place: The page; ``cohort.html`` in ``out`` if not given. An earlier one is replaced.
         progress: Told how far the work is.
+        warn: Told of records that were made with several settings; the page says so too.
 
     Returns:
         Where the page is.
@@ -57,6 +63,8 @@ def write(
             expected=f"identifiers like {cohort.cases[0].identifier}",
             remedy="check that table and cohort belong together",
         )
+    if cohort.mixture:
+        warn(cohort.mixture)
     progress(0.7, "Drawing")
     figures = {name: png(figure) for name, figure in figures_of(cohort).items()}
     progress(0.85, "Writing the page")
@@ -76,15 +84,17 @@ def read(
     Raises:
         InputError: None of them has been run yet.
     """
-    total = max(1, len(record.cases))
+    total, mixture = max(1, len(record.cases)), Mixture(record)
 
     def told() -> Iterator[CaseRecord]:
         for number, one in enumerate(records(out, record)):
             if number % 50 == 0:
                 progress(0.7 * number / total, f"Reading {number:,} of {total:,} cases")
+            mixture.add(one)
             yield one
 
     cohort = gather(told(), labels or {})
+    cohort.mixture = mixture.warning
     if not cohort.cases:
         raise InputError(
             "none of its cases has been run yet",

@@ -88,6 +88,7 @@ class Cohort:
         units: Of each biomarker.
         calibrations: Temperature and abstain limits, and how many cases have them.
         facts: Where results come from: each fact's different values and their numbers of cases.
+        mixture: What to know of records of other settings than the latest run's.
     """
 
     cases: list[CaseRow]
@@ -98,6 +99,7 @@ class Cohort:
     calibrations: Counter[tuple[float, float, float, str]] = field(default_factory=Counter)
     facts: dict[str, Counter[str]] = field(default_factory=dict)
     trained_on: Counter[str] = field(default_factory=Counter)
+    mixture: str = ""
 
     @property
     def done(self) -> list[CaseRow]:

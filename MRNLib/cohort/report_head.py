@@ -80,7 +80,7 @@ def _unfinished(cohort: Cohort, record: CohortRecord) -> list[str]:
 
 def _mixed(cohort: Cohort) -> list[str]:
     """Results that were not made in the same way."""
-    said = []
+    said = [cohort.mixture] if cohort.mixture else []
     for fact, values in cohort.facts.items():
         if len(values) > 1 and fact not in WITHOUT_EFFECT:
             what = "; ".join(

@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib.util
-import shutil
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +19,10 @@ from MRNLib.cluster.scheduling import run_here, run_with_dask
 from MRNLib.cluster.tasks import Outcome
 from MRNLib.cohort.board import CohortBoard
 from MRNLib.cohort.discovery import Found, Layout
+from MRNLib.cohort.ending import conclude, outcome_of
 from MRNLib.cohort.loading import Models
 from MRNLib.cohort.order import Order, chosen_workers, survey
 from MRNLib.cohort.records import (
-    CASES,
-    RESULTS,
     CaseRecord,
     CohortRecord,
     find_cohort,
@@ -34,12 +30,11 @@ from MRNLib.cohort.records import (
     write_cohort,
 )
 from MRNLib.cohort.tables import write_tables
-from MRNLib.cohort.ticket import TICKET
-from MRNLib.cohort.work import CaseTask, conclude, outcome_of, run_case
+from MRNLib.cohort.ticket import alone
+from MRNLib.cohort.work import CaseTask, run_case
 from MRNLib.errors import InputError
 from MRNLib.finished import result_identity
-from MRNLib.training.lock import LOCK, locked, released
-from MRNLib.writing import replaced, require_folder
+from MRNLib.writing import require_folder
 
 # How long cases in hand have to notice that somebody asked to stop; they are begun anew later.
 GRACE_SECONDS = 10.0
@@ -51,7 +46,8 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
     Raises:
         InputError: The folder, the bundle, a setting or the cluster cannot be used, or the output
             folder has another cohort in it, or another run.
-        Cancelled: Somebody asked to stop; the same order goes on.
+        Cancelled: Somebody asked to stop; the same order goes on. :class:`TakenOver` where another
+            run has the folder by now.
     """
     order = _absolute(order)
     require_folder(order.out)
@@ -63,10 +59,10 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
     earlier = find_cohort(order.out)
     _require_same(earlier, order)
     workers = _workers(order, len(found), board)
-    with _alone(order.out) as ticket:
+    with alone(order.out) as ticket:
         record = _begin(order, layout, found, bundle, earlier)
-        board.known([_unusable(order, one, ticket) for one in found if one.case is None])
-        tasks = [_task(order, workers, one, bundle, ticket) for one in found if one.case]
+        board.known([_unusable(record, order, one, ticket) for one in found if one.case is None])
+        tasks = [_task(record, order, workers, one, ticket) for one in found if one.case]
         watcher = _Recorder(board, {task.key: task for task in tasks})
         if workers == 0 and order.scheduler is None:
             run_here(tasks, run_case, watcher)
@@ -120,35 +116,6 @@ def _installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[str]:
-    """The folder as one run's own: locked, swept, marked with the run's name, which is given."""
-    descriptor = locked(out / LOCK, "another 'mrn cohort run'")
-    ticket = uuid.uuid4().hex
-    try:
-        _sweep(out)
-        with replaced(out / TICKET) as partial:
-            partial.write_text(ticket, encoding="utf-8")
-        yield ticket
-    finally:
-        with contextlib.suppress(OSError):
-            (out / TICKET).unlink(missing_ok=True)
-        if descriptor is not None:
-            released(out / LOCK, descriptor)
-
-
-def _sweep(out: Path) -> None:
-    """Removes what a killed run left half-written."""
-    leftovers = [out / ".dask", *out.glob(".stop-*"), *out.glob(".partial-*")]
-    for folder in (out / CASES, out / RESULTS):
-        leftovers += [*folder.glob(".partial-*"), *folder.glob(".old-*")]
-    for path in leftovers:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def _begin(
     order: Order, layout: Layout, found: list[Found], bundle: Bundle, earlier: CohortRecord | None
 ) -> CohortRecord:
@@ -174,7 +141,7 @@ def _begin(
     return record
 
 
-def _unusable(order: Order, found: Found, ticket: str) -> Outcome:
+def _unusable(cohort: CohortRecord, order: Order, found: Found, ticket: str) -> Outcome:
     """The record of a case whose files make none."""
     record = CaseRecord(
         identifier=found.identifier,
@@ -182,6 +149,7 @@ def _unusable(order: Order, found: Found, ticket: str) -> Outcome:
         state="failed",
         error=found.error,
         seconds=0.0,
+        settings_hash=cohort.settings_hash,
     )
     with contextlib.suppress(InputError):
         if read_case(order.out, found.identifier) == record:
@@ -189,7 +157,7 @@ def _unusable(order: Order, found: Found, ticket: str) -> Outcome:
     return conclude(order.out, record, ticket)
 
 
-def _task(order: Order, workers: int, found: Found, bundle: Bundle, ticket: str) -> CaseTask:
+def _task(cohort: CohortRecord, order: Order, workers: int, found: Found, ticket: str) -> CaseTask:
     assert found.case is not None
     here = workers == 0 and order.scheduler is None
     threads = order.threads if here else order.threads or 1
@@ -198,9 +166,10 @@ def _task(order: Order, workers: int, found: Found, bundle: Bundle, ticket: str)
         subject=found.subject,
         case=found.case,
         out=order.out,
-        models=Models(order.parameters, bundle.sha256, threads, order.make),
+        models=Models(order.parameters, cohort.bundle["sha256"], threads, order.make),
         keep=order.keep,
         ticket=ticket,
+        settings_hash=cohort.settings_hash,
         retry_failed=order.retry_failed,
     )
 
@@ -237,5 +206,6 @@ class _Recorder:
             error=outcome.error,
             seconds=round(seconds, 2),
             identity=identity,
+            settings_hash=task.settings_hash,
         )
         return conclude(task.out, record, task.ticket)

@@ -16,7 +16,9 @@ from typing import Any, Protocol
 
 from MRNLib.anatomy import NOTICE
 from MRNLib.biomarkers import Biomarker
+from MRNLib.cohort.mixture import Mixture
 from MRNLib.cohort.records import TABLES, CaseRecord, CohortRecord, read_cases, read_cohort
+from MRNLib.errors import in_one_line
 from MRNLib.writing import replaced
 
 # Rows of Parquet held in memory.
@@ -41,16 +43,24 @@ CASE_COLUMNS: Columns = {
     "error": str,
     "seconds": float,
     "worker": str,
+    "settings_hash": str,
     "identity": str,
     "notice": str,
 }
-FAILED_COLUMNS: Columns = {"identifier": str, "subject": str, "error": str, "seconds": float}
+FAILED_COLUMNS: Columns = {
+    "identifier": str,
+    "subject": str,
+    "error": str,
+    "seconds": float,
+    "settings_hash": str,
+}
 
 
 def _biomarker_columns() -> Columns:
     kinds: dict[str, type] = {"float": float, "float | None": float, "int": int, "bool": bool}
     named = {field.name: kinds.get(str(field.type), str) for field in dataclasses.fields(Biomarker)}
-    return {"identifier": str, "subject": str, **named, "model_trained_on": str, "notice": str}
+    ours = {"model_trained_on": str, "settings_hash": str, "notice": str}
+    return {"identifier": str, "subject": str, **named, **ours}
 
 
 def case_rows(record: CaseRecord) -> Iterator[Row]:
@@ -64,7 +74,7 @@ def case_rows(record: CaseRecord) -> Iterator[Row]:
         "model_trained_on": found.get("trained_on"),
         "bundle": " ".join(source[name] for name in ("name", "version") if name in source) or None,
         "warnings": "; ".join(found.get("warnings", [])) or None,
-        "error": one_line(record.error),
+        "error": in_one_line(record.error or "") or None,
         "notice": found.get("notice", NOTICE),
     }
 
@@ -79,6 +89,7 @@ def biomarker_rows(record: CaseRecord) -> Iterator[Row]:
             **item,
             "flags": "; ".join(item["flags"]) or None,
             "model_trained_on": found["trained_on"],
+            "settings_hash": record.settings_hash,
             "notice": found["notice"],
         }
 
@@ -87,19 +98,14 @@ def failed_rows(record: CaseRecord) -> Iterator[Row]:
     """One row for a failed case, none for another."""
     if record.state == "failed":
         row = {name: getattr(record, name) for name in FAILED_COLUMNS}
-        yield row | {"error": one_line(record.error)}
+        yield row | {"error": in_one_line(record.error or "")}
 
 
-def one_line(text: str | None) -> str | None:
-    """``text`` without line breaks."""
-    return None if text is None else " ".join(text.split())
-
-
-def write_tables(out: Path, cohort: CohortRecord | None = None) -> list[Path]:
+def write_tables(out: Path, cohort: CohortRecord | None = None) -> tuple[list[Path], str]:
     """Writes ``tables/{cases,biomarkers,failed}`` as CSV, and as Parquet where pyarrow is there.
 
     Returns:
-        The files.
+        The files, and :attr:`Mixture.warning`.
 
     Raises:
         InputError: There is no cohort in the folder, or a record cannot be read.
@@ -115,7 +121,7 @@ def write_tables(out: Path, cohort: CohortRecord | None = None) -> list[Path]:
     formats: dict[str, Callable[[Path, Columns], Sink]] = {".csv": CsvSink}
     if importlib.util.find_spec("pyarrow") is not None:
         formats[".parquet"] = ParquetSink
-    written = []
+    written, mixture = [], Mixture(cohort)
     with contextlib.ExitStack() as stack:
         sinks = []
         for name, columns, rows in kinds:
@@ -126,10 +132,11 @@ def write_tables(out: Path, cohort: CohortRecord | None = None) -> list[Path]:
                 sinks.append((sink, rows))
                 written.append(path)
         for record in read_cases(out, cohort):
+            mixture.add(record)
             for sink, rows in sinks:
                 for row in rows(record):
                     sink.add(row)
-    return written
+    return written, mixture.warning
 
 
 class Sink(Protocol):

@@ -16,10 +16,11 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from MRNLib.casefiles import Case
 from MRNLib.cluster.tasks import Outcome
+from MRNLib.cohort.ending import conclude, outcome_of
 from MRNLib.cohort.loading import Models, Result, give_memory_back, loaded
 from MRNLib.cohort.records import (
     CaseRecord,
@@ -27,8 +28,9 @@ from MRNLib.cohort.records import (
     case_file,
     read_case,
     result_folder,
+    write_case,
 )
-from MRNLib.cohort.ticket import put_record, require_ticket
+from MRNLib.cohort.ticket import require_ticket
 from MRNLib.errors import BundleError, Cancelled, InputError
 from MRNLib.examination import to_jsonable
 from MRNLib.finished import result_identity
@@ -54,6 +56,7 @@ class CaseTask:
         models: What diagnoses it.
         keep: What is written beside the record.
         ticket: Name of the run.
+        settings_hash: See :attr:`CohortRecord.settings_hash`.
         retry_failed: Do a case again that failed with the same files and settings.
     """
 
@@ -64,24 +67,8 @@ class CaseTask:
     models: Models
     keep: Keep
     ticket: str
+    settings_hash: str
     retry_failed: bool = False
-
-
-@dataclass(frozen=True)
-class Found:
-    """What there is to say of a case that has ended: :attr:`Outcome.value`.
-
-    Attributes:
-        state: ``done before`` is what an earlier run did.
-        probability_pd: None for a failed case.
-        decision: Empty for a failed case.
-        note: Why an earlier diagnosis could not be made again.
-    """
-
-    state: Literal["done", "done before", "failed"]
-    probability_pd: float | None = None
-    decision: str = ""
-    note: str = ""
 
 
 # A process has one set of models; a Dask worker with several threads waits here.
@@ -162,32 +149,11 @@ def _new(
         worker=f"{worker} on {platform.node()}",
         run=task.ticket,
         identity=identity,
+        settings_hash=task.settings_hash,
         diagnosis=None if error else shown,
         files=files,
     )
     return conclude(task.out, record, task.ticket)
-
-
-def conclude(out: Path, record: CaseRecord, ticket: str) -> Outcome:
-    """Writes down how a case ended, and says it in short.
-
-    Raises:
-        Cancelled: The folder is another run's.
-    """
-    stands = put_record(out, record, ticket)
-    note = "" if stands is record else f"Its earlier diagnosis is kept. {record.error}"
-    return outcome_of(stands, ticket, note)
-
-
-def outcome_of(record: CaseRecord, ticket: str, note: str = "") -> Outcome:
-    """What a record says to the run of this name, in short."""
-    if record.diagnosis is None:
-        return Outcome(record.identifier, record.error or "failed", value=Found("failed"))
-    shown = record.diagnosis
-    # A record of this run is found where a worker died between writing and telling of it.
-    state: Literal["done", "done before"] = "done" if record.run == ticket else "done before"
-    found = Found(state, shown["probability_pd"], shown["decision"], note)
-    return Outcome(record.identifier, value=found)
 
 
 def _identity(task: CaseTask) -> str | None:
@@ -206,11 +172,19 @@ def _known(task: CaseTask, identity: str | None) -> Outcome | None:
     if record is None or record.identity != identity:
         return None
     if record.state == "failed":
-        return None if task.retry_failed else outcome_of(record, task.ticket)
+        return None if task.retry_failed else _passed_over(task, record)
     folder = result_folder(task.out, task.key)
     wanted = {*KEPT[task.keep]} <= {*record.files}
     if not wanted or not all((folder / name).is_file() for name in record.files):
         return None
+    return _passed_over(task, record)
+
+
+def _passed_over(task: CaseTask, record: CaseRecord) -> Outcome:
+    """What a record says that holds; settings that made no difference to it are noted in it."""
+    if record.settings_hash != task.settings_hash:
+        record = record.model_copy(update={"settings_hash": task.settings_hash})
+        write_case(task.out, record)
     return outcome_of(record, task.ticket)
 
 

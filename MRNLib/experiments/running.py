@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from MRNLib.anatomy import MASKINGS
 from MRNLib.cluster.tasks import Outcome
-from MRNLib.errors import Cancelled, MrnError
+from MRNLib.errors import Cancelled, MrnError, in_one_line
 from MRNLib.experiments.cells import FOLDS, masking_name
 from MRNLib.experiments.cohorts import EVALUATION, TRAIN, patients_of
 from MRNLib.experiments.origin import COMMIT, source_commit
@@ -58,7 +58,7 @@ def run_cell(job: Job, progress: Progress = silent, worker: int = 0) -> Outcome:
     except (Cancelled, KeyboardInterrupt):
         return Outcome(job.cell.key, stopped=True)
     except MrnError as error:
-        return Outcome(job.cell.key, error=" ".join(str(error).split()))
+        return Outcome(job.cell.key, error=in_one_line(str(error)))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return Outcome(job.cell.key, error=f"{where}{error.strerror or error}")

@@ -111,6 +111,14 @@ def test_a_case_that_cannot_be_used_is_one_line_and_the_others_go_on(predict, tm
     assert {path.name for path in (tmp_path / "outputs" / "RJPD_001").iterdir()} == FILES
 
 
+def test_what_a_killed_run_left_goes_before_its_case_is_looked_at(predict, tmp_path):
+    left = tmp_path / "outputs" / "sub-3" / ".partial-abcdefgh"
+    left.mkdir(parents=True)
+    (left / "NM_pred.nii.gz").write_text("half")
+    assert states(predict()[1])["sub-3"] == "failed"
+    assert not left.exists()
+
+
 def test_masks_are_the_challenges_labels_on_the_input_grid(predict, small_case, tmp_path):
     predict()
     for modality in ("QSM", "NM"):

@@ -6,7 +6,7 @@ import time
 
 from MRNLib.cluster.tasks import Outcome
 from MRNLib.cohort.board import CohortBoard, in_words
-from MRNLib.cohort.work import Found
+from MRNLib.cohort.ending import Found
 
 
 def test_time_left(monkeypatch):

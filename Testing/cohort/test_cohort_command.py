@@ -51,6 +51,7 @@ def test_cases_that_cannot_be_used_are_reported_and_the_others_go_on(command, tm
     assert events[-1] == {
         "event": "result",
         "cases": 3,
+        "done": 1,
         "failed": 2,
         "folder": str(tmp_path / "out"),
     }
@@ -73,7 +74,7 @@ def test_what_is_done_is_passed_over(command, cohort):
     assert states(command()[1])["P1"] == "done"
     for name in ("P2", "P3"):
         shutil.rmtree(cohort / name)
-    code, events, _ = command()
+    code, events, _ = command("--resume")  # what it does without this, too
     assert code == 0
     assert states(events) == {"P1": "done before"}
     assert states(command("--margin=8")[1]) == {"P1": "done"}
@@ -125,8 +126,14 @@ def test_people_read_a_table(cohort, random_bundle, tmp_path, capfd):
     said = capfd.readouterr()
     assert "1 of 3 cases done" in said.out
     assert "Not for clinical use" in said.out
-    assert "P2 was left out" in said.err
-    assert "no NM file" in said.err
+    # One line for each case, its sentences kept apart there and in the table.
+    (line,) = [line for line in said.err.splitlines() if "P2" in line]
+    assert line.startswith("Warning: P2 was left out. ")
+    reason = "no NM file in the folder. Expected: "
+    assert reason in line
+    assert reason in (tmp_path / "out/tables/failed.csv").read_text("utf-8")
+    left_out = [line for line in said.err.splitlines() if "left out" in line]
+    assert len(left_out) == len(said.err.splitlines()) == 2
 
 
 def test_a_worker_finds_what_this_process_does(command, cohort, tmp_path):

@@ -19,6 +19,7 @@ from cohort_run_helpers import (
 from stub_diagnoser import write_cases
 
 from MRNLib.cluster import scheduling
+from MRNLib.cluster.taskqueue import KILLER, _ended
 from MRNLib.cohort.records import read_case
 
 
@@ -45,6 +46,20 @@ def test_a_case_that_kills_every_worker_fails_alone(tmp_path, calm, monkeypatch)
     assert found == {name: calm[name] for name in found}
     # It is passed over by the next run, like any failed case.
     assert go(order(folder, tmp_path / "out"))["case_0006"] == "failed"
+
+
+def test_a_result_that_went_with_its_worker_is_no_traceback():
+    """It was computed, its worker died, and so did those that were to compute it again."""
+    from distributed import KilledWorker
+
+    class Lost:
+        status = "finished"
+
+        def result(self):
+            raise KilledWorker("case", None, 1)
+
+    outcome, seconds = _ended(Lost(), "case", 2.0)
+    assert (outcome.error, outcome.cause, seconds) == (KILLER, "deaths", 2.0)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections import Counter
 
@@ -16,6 +17,7 @@ from cohort_run_helpers import (
 from stub_diagnoser import write_cases
 
 from MRNLib.casefiles import read_diagnoses
+from MRNLib.cli.app import run as run_command
 from MRNLib.cohort import report
 from MRNLib.cohort import run as running
 from MRNLib.cohort.board import CohortBoard
@@ -23,7 +25,8 @@ from MRNLib.cohort.order import chosen_workers
 from MRNLib.cohort.records import read_case, read_cases, read_cohort
 from MRNLib.cohort.run import run_cohort
 from MRNLib.cohort.tables import write_tables
-from MRNLib.errors import InputError
+from MRNLib.cohort.ticket import alone
+from MRNLib.errors import Cancelled, InputError
 from MRNLib.parameters import Parameters
 
 
@@ -103,7 +106,7 @@ def test_another_cohort_or_another_run_is_refused(tmp_path):
     go(order(folder, out))
     with pytest.raises(InputError, match="results of another cohort"):
         go(order(write_cases(tmp_path / "other", 1), out))
-    with running._alone(out), pytest.raises(InputError, match="is at work in this folder"):
+    with alone(out), pytest.raises(InputError, match="is at work in this folder"):
         go(order(folder, out))
     with pytest.raises(InputError, match="There is no fold 7"):
         go(order(folder, out, parameters=Parameters(folds=(7,))))
@@ -118,6 +121,56 @@ def test_other_settings_are_done_again_and_failed_ones_on_request(tmp_path):
     other = Parameters(margin_mm=9.0)
     assert go(order(folder, out, parameters=other))["case_0001"] == "done"
     assert read_cohort(out).settings["margin_mm"] == 9.0
+
+
+def hashes(out, table="cases"):
+    with (out / "tables" / f"{table}.csv").open(newline="") as stream:
+        return [row["settings_hash"] for row in csv.DictReader(stream)]
+
+
+def test_records_of_several_settings_are_told_apart(tmp_path, capfd):
+    """A run, and the same with another margin that is cancelled halfway."""
+    folder, out = write_cases(tmp_path / "in", 6, case_0001={"error": "none"}), tmp_path / "out"
+    go(order(folder, out))
+    assert write_tables(out)[1] == ""
+    (old,) = set(hashes(out))
+    other = order(folder, out, parameters=Parameters(margin_mm=9.0))
+
+    def stop(fraction, message):
+        if len(list((out / "cases").glob("*.json"))) == 6 and message.startswith("3 of 6"):
+            raise Cancelled
+
+    board = CohortBoard(stop)
+    board.pulse = lambda: stop(0.0, f"{board._ended} of 6")
+    with pytest.raises(Cancelled):
+        run_cohort(other, board)
+    for command in ("tables", "report"):
+        assert run_command(["cohort", command, str(out)]) == 0
+        said = " ".join(capfd.readouterr().err.split())
+        assert said.startswith("Warning: 3 of 6 records were made with another bundle or other")
+    assert "3 of 6 records were made with another bundle" in (out / "cohort.html").read_text()
+    new = read_cohort(out).settings_hash
+    assert hashes(out) == [new] * 3 + [old] * 3
+    assert hashes(out, "failed") == [new]
+    assert set(hashes(out, "biomarkers")) == {old, new}
+    go(other)
+    assert set(hashes(out)) == {new}
+    assert run_command(["cohort", "report", str(out)]) == 0
+    assert "Warning" not in capfd.readouterr().err
+
+
+def test_settings_that_make_no_difference_and_old_records_are_no_mixture(tmp_path):
+    """There are no masks that could be passed over; versions before noted no settings."""
+    folder, out = write_cases(tmp_path / "in", 3, case_0001={"error": "none"}), tmp_path / "out"
+    go(order(folder, out))
+    for number in range(3):
+        path = out / "cases" / f"case_{number:04d}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"settings_hash": None}))
+    assert write_tables(out)[1] == ""
+    assert set(hashes(out)) == {""}
+    assert "done" not in go(order(folder, out, given_masks=False)).values()
+    assert set(hashes(out)) == {read_cohort(out).settings_hash}
+    assert write_tables(out)[1] == ""
 
 
 def test_two_workers_find_what_one_process_does(tmp_path, calm):
@@ -140,6 +193,12 @@ def test_no_scheduler_there(tmp_path):
     folder = write_cases(tmp_path / "in", 1)
     with pytest.raises(InputError, match="no Dask scheduler answers there"):
         go(order(folder, tmp_path / "out", None, scheduler="tcp://127.0.0.1:9"))
+
+
+def test_workers_beside_a_scheduler_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"--workers.*--scheduler") as refused:
+        order(tmp_path, tmp_path, 2, scheduler="tcp://127.0.0.1:9")
+    assert "\n" not in str(refused.value)
 
 
 def test_how_many_workers(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def make_task(tmp_path, random_bundle):
             write_cases(tmp_path / "in", 1, case_0000=order or {})
         models = Models(Parameters(bundle=str(random_bundle)), sha256, None, stub)
         case = find_case(tmp_path / "in" / "case_0000")
-        values = {"keep": "report", "ticket": "this run"} | changes
+        values = {"keep": "report", "ticket": "this run", "settings_hash": "3f1a"} | changes
         return CaseTask("case_0000", "person", case, tmp_path / "out", models, **values)
 
     return make

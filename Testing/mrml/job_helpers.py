@@ -69,7 +69,7 @@ STUBBORN = """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     out = options["--out"]
-    os.makedirs(os.path.join(os.path.dirname(out), ".partial-" + os.path.basename(out) + "-x"))
+    os.makedirs(os.path.join(out, ".partial-abcdefgh"))  # as MRNLib.writing stages its files
     print("pids", os.getpid(), child.pid)
     time.sleep(600)
 """

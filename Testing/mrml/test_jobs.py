@@ -177,7 +177,7 @@ def test_a_child_that_ignores_the_cancel_is_killed_with_its_own_child(program, t
     assert outcome.cancelled
     assert outcome.error is None
     heard.until(lambda: not any(map(running, pids)), 5)
-    assert list((tmp_path / "results").iterdir()) == []  # nor what it had half written
+    assert list((tmp_path / "results" / "out").iterdir()) == []  # nor what it had half written
 
 
 def test_a_front_end_that_goes_ends_the_run_and_hears_no_more(program, tmp_path):
@@ -190,7 +190,7 @@ def test_a_front_end_that_goes_ends_the_run_and_hears_no_more(program, tmp_path)
     pids = [int(word) for word in heard.log[0].split()[1:]]
     heard.job.kill()
     assert list(place.iterdir()) == []
-    assert list((tmp_path / "results").iterdir()) == []
+    assert list((tmp_path / "results" / "out").iterdir()) == []
     heard.until(lambda: not any(map(running, pids)), 5)
     heard.job.kill()
     assert heard.outcomes == []
