@@ -77,14 +77,33 @@ def script_app(command: Callable[..., Any], description: str | None) -> typer.Ty
 
     Args:
         command: The command.
-        description: The script's docstring, which ``--help`` shows: paragraphs flow, and those with
-            indented lines, the examples, keep their lines.
+        description: The script's docstring, which ``--help`` shows.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app.command(help=_flowing(description))(command)
+    return app
+
+
+def script_group(description: str | None) -> typer.Typer:
+    """The program of a script with several commands, which are added to it.
+
+    Args:
+        description: The script's docstring, which ``--help`` shows.
+    """
+    return typer.Typer(
+        help=_flowing(description),
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+
+
+def _flowing(description: str | None) -> str:
+    """A docstring as help: paragraphs flow, and those with indented lines, the examples, do not."""
     paragraphs = (description or "").strip().split("\n\n")
     shown = [one if "\n " in f"\n{one}" else one.replace("\n", " ") for one in paragraphs]
-    app.command(help=escape("\n\n".join(shown)))(command)
-    return app
+    return escape("\n\n".join(shown))
 
 
 def run_script(

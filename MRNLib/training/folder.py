@@ -52,8 +52,8 @@ class TrainingFolder:
 
     Args:
         path: The folder; made if missing.
-        identity: What makes this training this one (settings, fold, patients, their crops); JSON
-            values. A checkpoint with another identity is refused.
+        identity: What makes this training this one (settings, patients or volumes, their contents);
+            JSON values. A checkpoint with another identity is refused.
         writes: Whether this process writes; of several, one does, and keeps trainings of other
             commands out until :meth:`release`.
 
@@ -111,7 +111,7 @@ class TrainingFolder:
                 raise InputError(
                     f"holds a training with different {name}{_difference(state.get(name), value)}",
                     file=self.path / CHECKPOINT,
-                    expected="the settings, patients, crops and fold it was started with",
+                    expected="the settings and the data it was started with",
                     remedy="use another --out folder, or delete the checkpoint to start again",
                 )
         position = Position(**state["position"])
