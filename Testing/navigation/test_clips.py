@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pydantic import ValidationError
 from navigation_toys import head, middle_of
+from pydantic import ValidationError
 
 from MRNLib.errors import InputError
 from MRNLib.navigation.clips import ClipSettings, make_clips, static_clips
