@@ -24,9 +24,7 @@ COARSE_MM = 0.6
 _CHUNK = 100_000
 
 
-def usable(
-    image: sitk.Image, file: str
-) -> tuple[sitk.Image, sitk.Image | None, tuple[str, ...]]:
+def usable(image: sitk.Image, file: str) -> tuple[sitk.Image, sitk.Image | None, tuple[str, ...]]:
     """A file's image, canonical, finite and of a size that can be held.
 
     Args:

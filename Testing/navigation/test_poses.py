@@ -110,7 +110,6 @@ def test_the_inverse_leads_back():
     first, second = random_poses(5, 100), random_poses(6, 100)
     action = actions_between(first, second)
     assert_same(moved(second, inverted(action)), first)
-    # Half a turn apart, a rotation vector and its opposite are one rotation: far from it they agree.
     torch.testing.assert_close(inverted(action), actions_between(second, first), **CLOSE)
     torch.testing.assert_close(inverted(inverted(action)), action, **CLOSE)
 
@@ -124,13 +123,9 @@ def test_two_actions_are_one():
 
 
 def test_actions_compose_as_scipys_rotations_do():
-    one, two = (
-        actions_between(random_poses(n, 50), random_poses(n + 1, 50)) for n in (10, 12)
-    )
+    one, two = (actions_between(random_poses(n, 50), random_poses(n + 1, 50)) for n in (10, 12))
     expected = Rotation.from_rotvec(one[:, ROTATION]) * Rotation.from_rotvec(two[:, ROTATION])
-    np.testing.assert_allclose(
-        composed(one, two)[:, ROTATION], expected.as_rotvec(), atol=1e-9
-    )
+    np.testing.assert_allclose(composed(one, two)[:, ROTATION], expected.as_rotvec(), atol=1e-9)
 
 
 def test_poses_are_cut_and_stacked():
