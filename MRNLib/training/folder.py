@@ -109,7 +109,7 @@ class TrainingFolder:
             missing = name not in state and name in NOTED_LATER
             if not missing and state.get(name) != value:
                 raise InputError(
-                    f"holds a training with different {name}{_difference(state.get(name), value)}",
+                    f"holds a training with different {name}{difference(state.get(name), value)}",
                     file=self.path / CHECKPOINT,
                     expected="the settings and the data it was started with",
                     remedy="use another --out folder, or delete the checkpoint to start again",
@@ -153,11 +153,17 @@ class TrainingFolder:
         return found
 
 
-def _difference(stored: Any, wanted: Any, name: str = "") -> str:
-    """Names the first setting that differs, where there are names."""
+def difference(stored: Any, wanted: Any, name: str = "") -> str:
+    """The first setting in which two trainings differ, in brackets; empty without names.
+
+    Args:
+        stored: JSON values of the one that is there.
+        wanted: Of the one that was asked for.
+        name: Of the group that both are.
+    """
     if not isinstance(stored, dict) or not isinstance(wanted, dict):
         return f" ({name}: {stored!r} there, {wanted!r} here)" if name else ""
     for key in {**stored, **wanted}:
         if stored.get(key) != wanted.get(key):
-            return _difference(stored.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
+            return difference(stored.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
     return ""

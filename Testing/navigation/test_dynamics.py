@@ -1,0 +1,115 @@
+"""Prediction of slices: no look into the future, actions that matter, losses as written by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from MRNLib.navigation.config import DynamicsSettings
+from MRNLib.navigation.dynamics import Dynamics
+from MRNLib.navigation.losses import latent_errors
+from MRNLib.navigation.tokenizer import layer_normed
+from MRNLib.training.sampling import generator_for
+
+CLIPS, FRAMES, TOKENS, WIDTH = 2, 6, 5, 12
+SETTINGS = DynamicsSettings(width=16, depth=2, heads=2)
+
+
+def model() -> Dynamics:
+    """With random weights everywhere: the change that it starts with is none."""
+    torch.manual_seed(3)
+    dynamics = Dynamics(WIDTH, TOKENS, SETTINGS)
+    torch.nn.init.normal_(dynamics.change.weight)
+    return dynamics
+
+
+def latents(seed: int = 1, frames: int = FRAMES) -> Tensor:
+    shape = (CLIPS, frames, TOKENS, WIDTH)
+    return layer_normed(torch.randn(shape, generator=generator_for(seed)))
+
+
+def actions(seed: int = 2, frames: int = FRAMES) -> Tensor:
+    scale = torch.tensor([5.0, 5, 5, 0.1, 0.1, 0.1, 0.1])
+    return torch.randn(CLIPS, frames, 7, generator=generator_for(seed)) * scale
+
+
+def test_predictions_are_layer_normed_and_start_as_the_frame_itself():
+    found = model()(latents(), actions())
+    assert found.shape == (CLIPS, FRAMES, TOKENS, WIDTH)
+    assert torch.allclose(found, layer_normed(found), atol=1e-5)
+    untrained = Dynamics(WIDTH, TOKENS, SETTINGS)(latents(), actions())
+    assert torch.allclose(untrained, latents(), atol=1e-5)
+
+
+@pytest.mark.parametrize("time", range(1, FRAMES))
+def test_nothing_later_changes_an_earlier_prediction(time):
+    dynamics = model()
+    before = dynamics(latents(), actions())
+    other = latents()
+    other[:, time:] = latents(9)[:, time:]
+    found = dynamics(other, actions())
+    assert torch.allclose(found[:, :time], before[:, :time], atol=1e-6, rtol=0)
+    assert not torch.allclose(found[:, time], before[:, time], atol=1e-2)
+    moves = actions()
+    moves[:, time:] = actions(8)[:, time:]
+    found = dynamics(latents(), moves)
+    assert torch.allclose(found[:, :time], before[:, :time], atol=1e-6, rtol=0)
+    # A frame added at the end is a later frame too.
+    longer = dynamics(latents()[:, :time], actions()[:, :time])
+    assert torch.allclose(longer, before[:, :time], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("part", range(7))
+def test_every_part_of_an_action_changes_its_prediction(part):
+    dynamics, moves = model(), actions()
+    before = dynamics(latents(), moves)
+    moves[:, 2, part] += 1.0
+    found = dynamics(latents(), moves)
+    assert (found - before)[:, 2].abs().amax() > 1e-3
+    assert torch.allclose(found[:, :2], before[:, :2], atol=1e-6, rtol=0)
+
+
+def test_earlier_frames_are_remembered():
+    dynamics = model()
+    other = latents()
+    other[:, 0] = latents(9)[:, 0]
+    difference = dynamics(other, actions()) - dynamics(latents(), actions())
+    assert (difference[:, -1].abs().amax(dim=(1, 2)) > 1e-4).all()
+
+
+def test_translations_count_in_centimetres():
+    dynamics = model()
+    seen: list[Tensor] = []
+    dynamics.action[0].register_forward_hook(lambda module, given, made: seen.append(given[0]))
+    dynamics(latents(), actions())
+    scale = torch.tensor([0.1, 0.1, 0.1, 1, 1, 1, 1])
+    assert torch.allclose(seen[0], actions() * scale)
+
+
+def test_context_without_actions_is_that_of_standing_still():
+    dynamics = model()
+    still = dynamics.context(latents(), torch.zeros(CLIPS, FRAMES, 7))
+    assert still.shape == (CLIPS, FRAMES, TOKENS, SETTINGS.width)
+    assert torch.equal(dynamics.context(latents()), still)
+    moves = actions()
+    moves[:, -1] = 0
+    assert torch.equal(
+        dynamics.context(latents(), moves[:, :-1]), dynamics.context(latents(), moves)
+    )
+
+
+def test_rollout_feeds_predictions_back():
+    dynamics, true, moves = model(), latents(), actions()
+    first = dynamics(true[:, :3], moves[:, :3])[:, 2:]
+    second = dynamics(torch.cat([true[:, :3], first], 1), moves[:, :4])[:, 3:]
+    third = dynamics(torch.cat([true[:, :3], first, second], 1), moves[:, :5])[:, 4:]
+    found = dynamics.rollout(true[:, :3], moves[:, :5], 3)
+    assert torch.allclose(found, torch.cat([first, second, third], 1), atol=1e-6)
+
+
+def test_error_is_of_each_clip():
+    predicted, wanted = latents(), latents(5)
+    found = latent_errors(predicted, wanted)
+    assert found.shape == (CLIPS,)
+    assert float(found[1]) == pytest.approx(float((predicted[1] - wanted[1]).abs().mean()))
