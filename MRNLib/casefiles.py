@@ -17,6 +17,7 @@ LABELS_FILE = "labels.csv"
 FILES = ("QSM", "NM", "T1", "QSM_mask", "NM_mask")
 FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 IDENTIFIER_COLUMNS = (
+    "participant_id",  # of BIDS, whose participants.tsv may have any other column beside it
     "id",
     "identifier",
     "case",
@@ -28,6 +29,7 @@ IDENTIFIER_COLUMNS = (
     "name",
 )
 DIAGNOSIS_COLUMNS = ("diagnosis", "label", "pd", "group", "class", "pd_label", "target")
+UNKNOWN = "n/a"  # how BIDS writes it
 DIAGNOSIS_WORDS = {
     "HC": ("0", "0.0", "hc", "nc", "control", "healthy", "healthy control"),
     "PD": ("1", "1.0", "pd", "parkinson", "parkinson's disease", "patient"),
@@ -190,6 +192,8 @@ def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
 def read_diagnoses(path: str | Path) -> dict[str, str]:
     """Identifier to ``HC`` or ``PD`` from a table with a header (comma, semicolon or tab).
 
+    A BIDS-style ``participants.tsv`` is one. Patients whose diagnosis is ``n/a`` are left out.
+
     Raises:
         InputError: No such file, no column for either, a value that is neither, or a patient with
             two diagnoses.
@@ -212,7 +216,7 @@ def read_diagnoses(path: str | Path) -> dict[str, str]:
         raise InputError(
             f"columns found: {', '.join(map(str, columns)) or 'none'}",
             file=path,
-            expected="a header with an identifier (id, case, subject ...) and a diagnosis "
+            expected="a header with an identifier (id, case, participant_id ...) and a diagnosis "
             "(diagnosis, label, PD ...), and a row for each patient",
             remedy="name the columns 'id' and 'diagnosis'",
         )
@@ -226,7 +230,7 @@ def _diagnoses(
     result: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
         name, said = (row[identifier] or "").strip(), (row[diagnosis] or "").strip()
-        if not name and not said:
+        if (not name and not said) or said.lower() == UNKNOWN:
             continue
         known = words.get(said.lower())
         if known is None or not name:

@@ -9,9 +9,10 @@ blanked.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from MRNLib.nuclei import MODALITIES, BundleSegmenters, Modality
 from MRNLib.parameters import Parameters
 from MRNLib.progress import Progress, silent
 from MRNLib.rois import boxes_from_masks
-from MRNLib.workers import ignore_interrupts, starting_workers
+from MRNLib.workers import ignore_interrupts, in_processes
 
 # What a record holds only if the bundle outlined the patient as well.
 PREDICTED = ("dice", "volumes", "margins_predicted")
@@ -128,11 +129,12 @@ def evaluate(
         if seed not in known or (number < segmented and "dice" not in known[seed])
     ]
     parameters = Parameters(bundle=str(bundle.folder), device=device, cache=cache)
+    start = functools.partial(_start, parameters)
     _check_whole(bundle, any(segment for _, segment in wanted))
     records_file.parent.mkdir(parents=True, exist_ok=True)
     with (
         records_file.open("a", encoding="utf-8") as stream,
-        contextlib.closing(_measured(wanted, parameters, workers)) as measured,
+        contextlib.closing(in_processes(_record, wanted, workers, start)) as measured,
     ):
         for number, found in enumerate(measured, start=1):
             record = found | {"bundle": bundle.sha256}
@@ -144,26 +146,6 @@ def evaluate(
         known[seed] if number < segmented else _not_outlined(known[seed])
         for number, seed in enumerate(seeds)
     ]
-
-
-def _measured(
-    wanted: Sequence[tuple[int, bool]], parameters: Parameters, workers: int
-) -> Generator[dict[str, Any], None, None]:
-    """Records of worker processes as they are ready; closed early, nothing new is begun."""
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_start, initargs=(parameters,)
-    ) as pool:
-        with starting_workers():  # the pool starts a worker as it is given work
-            futures = [pool.submit(_record, seed, segment) for seed, segment in wanted]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _check_whole(bundle: Bundle, segment: bool) -> None:
@@ -195,8 +177,10 @@ def _start(parameters: Parameters) -> None:
     _evaluator = Evaluator(open_bundle(parameters.bundle), parameters)
 
 
-def _record(seed: int, segment: bool) -> dict[str, Any]:
+def _record(patient: tuple[int, bool]) -> dict[str, Any]:
+    """Of a seed, outlined by the bundle too or not."""
     assert _evaluator is not None
+    seed, segment = patient
     return _evaluator.record(seed, segment=segment)
 
 

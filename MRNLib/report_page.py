@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from MRNLib.anatomy import NOT_ATYPICAL, NUCLEI
 from MRNLib.biomarkers import NM_SN, SNPC, SNPC_NAME, THRESHOLD_ABOVE_MEAN_PPB, Biomarker
 from MRNLib.examination import IN_WORDS, NO_MEANING, Examination
-
-TEMPLATE_FOLDER = Path(__file__).parent / "resources"
+from MRNLib.templates import embedded, environment
 
 # Rows of the biomarker table; two names share a row where one number helps to read the other.
 ROWS = (
@@ -83,26 +80,14 @@ def page(examination: Examination, figures: Mapping[str, bytes]) -> str:
     Returns:
         A page that needs nothing else: no script, no font, no address.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     groups, sources = biomarker_table(examination.biomarkers)
-    embedded = {
-        name: "data:image/png;base64," + base64.b64encode(data).decode("ascii")
-        for name, data in figures.items()
-    }
-    return environment.get_template("report.html.j2").render(
+    template = environment().get_template("report.html.j2")
+    return template.render(
         examination=examination,
         decision=IN_WORDS[examination.decision],
         meaning=meaning(examination),
         no_meaning=NO_MEANING,
-        figures=embedded,
+        figures=embedded(figures),
         groups=groups,
         sources=sources,
         provenance=flattened(examination.provenance),

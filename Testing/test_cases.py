@@ -88,6 +88,7 @@ def test_a_cohort_is_read_in_order(tmp_path):
         "\ufeffCase ID;Label\nRJPD_000;0\nRJPD_001;1\n;\n",
         "subject\tPD\nRJPD_000\t0\nRJPD_001\t1\nelsewhere\t1\n",
         'ID,age,Group\nRJPD_000,61,"Healthy control"\nRJPD_001,62,Parkinson\n',
+        "participant_id\tid\tgroup\nRJPD_000\t7\tHC\nRJPD_001\t8\tPD\nRJPD_002\t9\tn/a\n",
     ],
 )
 def test_tables_of_many_kinds_are_understood(table, tmp_path):

@@ -7,7 +7,7 @@ prediction without truth, a row of the table without a case) is a note.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from MRNLib.challenge.layout import MODALITIES, PD_FILE, folders, truth_name
 from MRNLib.challenge.segmentation import SegmentationScore
 from MRNLib.errors import InputError
 from MRNLib.progress import Progress, silent
-from MRNLib.workers import ignore_interrupts, starting_workers
+from MRNLib.workers import in_processes
 
 NAMES_SHOWN = 5
 
@@ -165,25 +165,4 @@ def _note(text: str, names: Sequence[str]) -> list[str]:
 def _compared(jobs: Sequence[Job], workers: int) -> Generator[CaseResult, None, None]:
     """Results as they are ready; closed early, nothing new is begun."""
     workers = min(workers, len(jobs))
-    yield from map(compare, jobs) if workers <= 1 else _in_processes(jobs, workers)
-
-
-def _in_processes(jobs: Iterable[Job], workers: int) -> Generator[CaseResult, None, None]:
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(workers, get_context("spawn"), ignore_interrupts) as pool:
-        with starting_workers():  # the pool starts a worker as it is given work
-            futures = [pool.submit(compare, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                "A worker process was ended from outside, perhaps for want of memory.",
-                remedy="give fewer --workers",
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    yield from map(compare, jobs) if workers <= 1 else in_processes(compare, jobs, workers)

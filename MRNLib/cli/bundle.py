@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from MRNLib.cli.console import ProgressStyle, Talk, out
-from MRNLib.cli.diagnose import CancelFile, Style
+from MRNLib.cli.options import CancelFile, Style
 from MRNLib.parameters import DEFAULT_BUNDLE
 
 group = typer.Typer(help="List, show, check, add and remove model bundles.", no_args_is_help=True)

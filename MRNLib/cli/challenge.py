@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk
-from MRNLib.cli.diagnose import CancelFile, Style
+from MRNLib.cli.options import CancelFile, Style
 from MRNLib.writing import replaced_files, require_folder
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import typer
 from MRNLib.casefiles import Case, UnusableCase
 from MRNLib.cli.challenge import group
 from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk
-from MRNLib.cli.diagnose import BundleName, CancelFile, Device, Exact, Precision, Style, Tta
+from MRNLib.cli.options import BundleName, CancelFile, Device, Exact, Precision, Style, Tta
 from MRNLib.errors import BundleError, Cancelled
 from MRNLib.parameters import DEFAULT_BUNDLE, Parameters
 from MRNLib.progress import Progress, part

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from MRNLib.cli.console import ProgressStyle, Talk
-from MRNLib.cli.diagnose import (
+from MRNLib.cli.diagnose import case_name
+from MRNLib.cli.options import (
     T1,
     CancelFile,
     Name,
@@ -17,7 +18,6 @@ from MRNLib.cli.diagnose import (
     Style,
     SwapModalities,
     SwapSides,
-    case_name,
 )
 
 

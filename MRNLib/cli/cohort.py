@@ -10,27 +10,9 @@ import typer
 
 from MRNLib.cli import cohort_report
 from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk, err
-from MRNLib.cli.diagnose import (
-    BundleName,
-    Cache,
-    CancelFile,
-    Device,
-    Exact,
-    Folds,
-    Jitter,
-    Margin,
-    MaskRoi,
-    Out,
-    Precision,
-    SplitMerged,
-    Style,
-    SwapModalities,
-    SwapSides,
-    Tta,
-)
 from MRNLib.cli.longwork import LINE_EVERY_SECONDS
+from MRNLib.cli.options import CancelFile, Out, Settings, Style, with_settings
 from MRNLib.errors import Cancelled
-from MRNLib.parameters import DEFAULT_BUNDLE, Parameters, parse_folds
 from MRNLib.progress import Progress
 
 if TYPE_CHECKING:
@@ -55,6 +37,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="cohort")
 
 
+@with_settings
 def run(
     folder: Annotated[
         Path,
@@ -106,19 +89,8 @@ def run(
     nm_mask_pattern: Annotated[
         str | None, typer.Option(help="Of the NM mask.", rich_help_panel=BIDS)
     ] = None,
-    mask_roi: MaskRoi = None,
-    bundle: BundleName = DEFAULT_BUNDLE,
-    folds: Folds = "",
-    margin: Margin = None,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    tta: Tta = False,
-    jitter: Jitter = True,
-    exact: Exact = False,
-    cache: Cache = None,
-    swap_modalities: SwapModalities = False,
-    swap_sides: SwapSides = False,
-    split_merged: SplitMerged = False,
+    *,
+    settings: Settings,
     progress: Style = ProgressStyle.bar,
     cancel_file: CancelFile = None,
 ) -> int:
@@ -130,25 +102,11 @@ def run(
     from MRNLib.cohort.discovery import Patterns
     from MRNLib.cohort.order import Order
 
-    parameters = Parameters(
-        bundle=bundle,
-        folds=parse_folds(folds),
-        margin_mm=margin,
-        device=device,
-        precision=precision,
-        tta=tta,
-        exact_segmentation=exact,
-        jitter=jitter,
-        masked=tuple(mask_roi or ()),
-        cache=cache if cache is None else cache.absolute(),
-        swap_modalities=swap_modalities,
-        swap_sides=swap_sides,
-        split_merged=split_merged,
-    )
+    talk = Talk(progress)
     order = Order(
         folder=folder,
         out=out,
-        parameters=parameters,
+        parameters=settings(),
         keep=keep,
         given_masks=given_masks,
         patterns=Patterns(qsm_pattern, nm_pattern, t1_pattern, qsm_mask_pattern, nm_mask_pattern),
@@ -157,7 +115,7 @@ def run(
         threads=threads,
         retry_failed=retry_failed,
     )
-    return run_order(order, Talk(progress), cancel_file)
+    return run_order(order, talk, cancel_file)
 
 
 def run_order(order: Order, talk: Talk, cancel_file: Path | None = None) -> int:
@@ -226,10 +184,13 @@ def _tell(talk: Talk, outcome: Outcome) -> None:
         state=found.state,
         probability_pd=found.probability_pd,
         decision=found.decision,
-        text=outcome.error,
+        text=outcome.error or found.note,
     )
-    if outcome.error and talk.style is not ProgressStyle.json:
-        talk.warn(f"{outcome.key} was left out. {outcome.error}")
+    if talk.style is not ProgressStyle.json:
+        if outcome.error:
+            talk.warn(f"{outcome.key} was left out. {outcome.error}")
+        elif found.note:
+            talk.warn(f"{outcome.key}: {found.note}")
 
 
 def _show(talk: Talk, ended: list[Outcome]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from MRNLib.cli.console import ProgressStyle, Talk
-from MRNLib.cli.diagnose import CancelFile, Style
+from MRNLib.cli.options import CancelFile, Style
 
 
 def register(group: typer.Typer) -> None:
@@ -23,9 +23,9 @@ def report(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Table of diagnoses (CSV): groups, ROC and calibration. A column id (or case, "
-            "subject ...) names a case or its subject, a column diagnosis (or label, PD ...) is "
-            "HC or PD."
+            help="Table of diagnoses (CSV, or participants.tsv of BIDS): groups, ROC and "
+            "calibration. A column id (or case, subject, participant_id ...) names a case or its "
+            "subject, a column diagnosis (or label, group, PD ...) is HC or PD."
         ),
     ] = None,
     out: Annotated[

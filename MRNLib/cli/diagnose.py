@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,60 +10,29 @@ import typer
 
 from MRNLib.boxes import Box
 from MRNLib.cli.console import ProgressStyle, Talk
-from MRNLib.parameters import DEFAULT_BUNDLE, DEVICES, PRECISIONS, Parameters, parse_folds
+from MRNLib.cli.options import (
+    T1,
+    BundleName,
+    Cache,
+    CancelFile,
+    Device,
+    Exact,
+    Name,
+    Nm,
+    NmMask,
+    Out,
+    Qsm,
+    QsmMask,
+    Settings,
+    Style,
+    SwapModalities,
+    with_settings,
+)
+from MRNLib.parameters import DEFAULT_BUNDLE, Parameters
 from MRNLib.writing import require_folder
 
 if TYPE_CHECKING:
     from MRNLib.diagnosis import Diagnosis
-
-Qsm = Annotated[
-    Path, typer.Option(help="Susceptibility map (NIfTI, NRRD, MHA or a DICOM folder), ppb or ppm.")
-]
-Nm = Annotated[Path, typer.Option(help="Neuromelanin-sensitive volume.")]
-T1 = Annotated[
-    Path | None,
-    typer.Option(help="T1-weighted volume; used only if the bundle's segmenter was trained on it."),
-]
-QsmMask = Annotated[
-    Path | None, typer.Option(help="Mask of the 16 nuclei, used as it is instead of segmenting.")
-]
-NmMask = Annotated[Path | None, typer.Option(help="Mask of the NM substantia nigra, likewise.")]
-BundleName = Annotated[str, typer.Option(help="Installed bundle or bundle folder.")]
-Device = Annotated[str, typer.Option(help="One of " + ", ".join(DEVICES) + ".")]
-Out = Annotated[Path, typer.Option(help="Folder for the results; made if missing.")]
-Style = Annotated[ProgressStyle, typer.Option(help="A bar for people, JSON lines for programs.")]
-Name = Annotated[str | None, typer.Option(help="The case's name; by default from the file.")]
-CancelFile = Annotated[
-    Path | None, typer.Option(help="Stop cleanly as soon as this file exists.", hidden=True)
-]
-Exact = Annotated[
-    bool, typer.Option("--exact", help="Segment the whole volume, as nnUNetv2_predict does.")
-]
-Cache = Annotated[
-    Path | None, typer.Option(help="Folder that keeps tokens and masks between runs.")
-]
-Folds = Annotated[str, typer.Option(help="Folds that vote, such as 0,2; all by default.")]
-Margin = Annotated[
-    float | None, typer.Option(help="Margin of the boxes in mm; the bundle's by default.")
-]
-Precision = Annotated[
-    str, typer.Option(help="Encoder arithmetic: " + " or ".join(PRECISIONS) + ".")
-]
-Tta = Annotated[bool, typer.Option("--tta", help="Average in the left-right mirror.")]
-Jitter = Annotated[bool, typer.Option(help="Also move the boxes by 1 and 2 voxels.")]
-MaskRoi = Annotated[list[str] | None, typer.Option(help="Leave a ROI out: NM, QSM1, QSM2 or QSM3.")]
-SwapModalities = Annotated[
-    bool, typer.Option("--swap-modalities", help="The QSM and NM files have changed places.")
-]
-SwapSides = Annotated[
-    bool, typer.Option("--swap-sides", help="In the given masks odd labels are the left side.")
-]
-SplitMerged = Annotated[
-    bool,
-    typer.Option(
-        "--split-merged", help="The given masks merge left and right; split at the midline."
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -108,6 +78,7 @@ def segment(
     talk.say("\n".join(f"{key}: {path}" for key, path in files.items()))
 
 
+@with_settings
 def diagnose(
     qsm: Qsm,
     nm: Nm,
@@ -121,19 +92,8 @@ def diagnose(
             help="NAME=i0:i1,j0:j1,k0:k1 replaces a ROI's box (voxels, ends excluded, LPS grid)."
         ),
     ] = None,
-    mask_roi: MaskRoi = None,
-    bundle: BundleName = DEFAULT_BUNDLE,
-    folds: Folds = "",
-    margin: Margin = None,
-    device: Device = "auto",
-    precision: Precision = "fp32",
-    tta: Tta = False,
-    jitter: Jitter = True,
-    exact: Exact = False,
-    cache: Cache = None,
-    swap_modalities: SwapModalities = False,
-    swap_sides: SwapSides = False,
-    split_merged: SplitMerged = False,
+    *,
+    settings: Settings,
     name: Name = None,
     progress: Style = ProgressStyle.bar,
     cancel_file: CancelFile = None,
@@ -148,22 +108,7 @@ def diagnose(
 
     require_folder(out)
     talk = Talk(progress)
-    parameters = Parameters(
-        bundle=bundle,
-        folds=parse_folds(folds),
-        margin_mm=margin,
-        device=device,
-        precision=precision,
-        tta=tta,
-        exact_segmentation=exact,
-        jitter=jitter,
-        boxes=parse_boxes(roi or []),
-        masked=tuple(mask_roi or ()),
-        cache=cache,
-        swap_modalities=swap_modalities,
-        swap_sides=swap_sides,
-        split_merged=split_merged,
-    )
+    parameters = replace(settings(), boxes=parse_boxes(roi or []))
     case = Case(name or case_name(qsm), qsm=qsm, nm=nm, t1=t1, qsm_mask=qsm_mask, nm_mask=nm_mask)
     with talk.progress(cancel_file) as report:
         diagnosis = Diagnoser(parameters).diagnose(case, report)

@@ -10,7 +10,7 @@ import typer
 
 from MRNLib.anatomy import NOTICE
 from MRNLib.cli.console import ProgressStyle, Talk
-from MRNLib.cli.diagnose import CancelFile
+from MRNLib.cli.options import CancelFile
 from MRNLib.parameters import DEFAULT_BUNDLE, Parameters
 from MRNLib.progress import part
 from MRNLib.writing import require_folder

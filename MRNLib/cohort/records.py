@@ -49,6 +49,7 @@ class CaseRecord(_Strict):
         error: Why not, in one to three lines.
         seconds: Time that the case took.
         worker: Which process did it, such as ``0 on HOST``; empty for the command itself.
+        run: Name of the run that did it; empty for the command itself.
         identity: Hash of the bundle, the files and the settings that change the result; None where
             the files could not be read.
         diagnosis: What ``mrn diagnose`` writes as ``diagnosis.json``.
@@ -62,6 +63,7 @@ class CaseRecord(_Strict):
     error: str | None = None
     seconds: float = Field(ge=0)
     worker: str = ""
+    run: str = ""
     identity: str | None = None
     diagnosis: dict[str, Any] | None = None
     files: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,8 @@ from MRNLib.cohort.report_lines import comparison_line, distribution_lines, meas
 from MRNLib.cohort.report_reasons import grouped
 from MRNLib.examination import NO_MEANING
 from MRNLib.norms import SPREAD_SOURCE, SUSCEPTIBILITY_SOURCE, VOLUME_SOURCE
-from MRNLib.report_page import TEMPLATE_FOLDER, counted
+from MRNLib.report_page import counted
+from MRNLib.templates import embedded, environment
 
 # Odd cases that the page lists, and things of each that it says; the table of cases has all.
 ODD_CASES, ODD_THINGS = 40, 4
@@ -47,23 +47,12 @@ def page(
         out: The cohort's folder.
         place: Where the page will stand; in ``out`` it links to what is there.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thin"] = counted
+    pages = environment()
+    pages.filters["thin"] = counted
     values = _summary(cohort, record, labels)
     values |= _cases(cohort, record, out, place)
-    values["figures"] = {
-        name: "data:image/png;base64," + base64.b64encode(data).decode("ascii")
-        for name, data in figures.items()
-    }
-    return environment.get_template("cohort.html.j2").render(values)
+    values["figures"] = embedded(figures)
+    return pages.get_template("cohort.html.j2").render(values)
 
 
 def _summary(

@@ -34,8 +34,8 @@ from MRNLib.cohort.records import (
     write_cohort,
 )
 from MRNLib.cohort.tables import write_tables
-from MRNLib.cohort.ticket import TICKET, put_record
-from MRNLib.cohort.work import CaseTask, outcome_of, run_case
+from MRNLib.cohort.ticket import TICKET
+from MRNLib.cohort.work import CaseTask, conclude, outcome_of, run_case
 from MRNLib.errors import InputError
 from MRNLib.finished import result_identity
 from MRNLib.training.lock import LOCK, locked, released
@@ -91,6 +91,8 @@ def _absolute(order: Order) -> Order:
     parameters = order.parameters
     if Path(parameters.bundle).is_dir():
         parameters = replace(parameters, bundle=str(Path(parameters.bundle).absolute()))
+    if parameters.cache is not None:
+        parameters = replace(parameters, cache=parameters.cache.absolute())
     return replace(order, out=order.out.absolute(), parameters=parameters)
 
 
@@ -183,9 +185,8 @@ def _unusable(order: Order, found: Found, ticket: str) -> Outcome:
     )
     with contextlib.suppress(InputError):
         if read_case(order.out, found.identifier) == record:
-            return outcome_of(record)
-    put_record(order.out, record, ticket)
-    return outcome_of(record)
+            return outcome_of(record, ticket)
+    return conclude(order.out, record, ticket)
 
 
 def _task(order: Order, workers: int, found: Found, bundle: Bundle, ticket: str) -> CaseTask:
@@ -237,5 +238,4 @@ class _Recorder:
             seconds=round(seconds, 2),
             identity=identity,
         )
-        put_record(task.out, record, task.ticket)
-        return outcome_of(record)
+        return conclude(task.out, record, task.ticket)

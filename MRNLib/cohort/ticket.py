@@ -6,7 +6,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from MRNLib.cohort.records import CaseRecord, result_folder, write_case
+from MRNLib.cohort.records import CaseRecord, read_case, result_folder, write_case
 from MRNLib.errors import Cancelled, InputError
 
 # Holds the name of the run that a folder belongs to now.
@@ -34,13 +34,32 @@ def require_ticket(out: Path, ticket: str) -> None:
         raise Cancelled("another run goes on with this folder")
 
 
-def put_record(out: Path, record: CaseRecord, ticket: str) -> None:
+def put_record(out: Path, record: CaseRecord, ticket: str) -> CaseRecord:
     """Writes a case's record, unless the folder is another run's by now.
 
+    A failure takes the place of a diagnosis only if that was of other files or settings. One of the
+    same stays true though it cannot be made again, and so does one whose files are gone.
+
+    Returns:
+        The record that stands: this one or the diagnosis before it.
+
     Raises:
-        Cancelled: It is.
+        Cancelled: The folder is another run's.
     """
     require_ticket(out, ticket)
     if record.state == "failed":
+        earlier = _diagnosed(out, record.identifier)
+        if earlier is not None and record.identity in (None, earlier.identity):
+            return earlier
         shutil.rmtree(result_folder(out, record.identifier), ignore_errors=True)
     write_case(out, record)
+    return record
+
+
+def _diagnosed(out: Path, identifier: str) -> CaseRecord | None:
+    """What stands of a case, if it is a diagnosis."""
+    try:
+        record = read_case(out, identifier)
+    except InputError:  # damaged: there is nothing to keep
+        return None
+    return record if record is not None and record.state == "done" else None

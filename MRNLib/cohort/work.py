@@ -69,11 +69,19 @@ class CaseTask:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is to say of a case that has ended: :attr:`Outcome.value`."""
+    """What there is to say of a case that has ended: :attr:`Outcome.value`.
+
+    Attributes:
+        state: ``done before`` is what an earlier run did.
+        probability_pd: None for a failed case.
+        decision: Empty for a failed case.
+        note: Why an earlier diagnosis could not be made again.
+    """
 
     state: Literal["done", "done before", "failed"]
     probability_pd: float | None = None
     decision: str = ""
+    note: str = ""
 
 
 # A process has one set of models; a Dask worker with several threads waits here.
@@ -152,23 +160,34 @@ def _new(
         error=error,
         seconds=round(time.monotonic() - started, 2),
         worker=f"{worker} on {platform.node()}",
+        run=task.ticket,
         identity=identity,
         diagnosis=None if error else shown,
         files=files,
     )
-    put_record(task.out, record, task.ticket)
-    return outcome_of(record)
+    return conclude(task.out, record, task.ticket)
 
 
-def outcome_of(record: CaseRecord, before: bool = False) -> Outcome:
-    """What a record says, in short."""
+def conclude(out: Path, record: CaseRecord, ticket: str) -> Outcome:
+    """Writes down how a case ended, and says it in short.
+
+    Raises:
+        Cancelled: The folder is another run's.
+    """
+    stands = put_record(out, record, ticket)
+    note = "" if stands is record else f"Its earlier diagnosis is kept. {record.error}"
+    return outcome_of(stands, ticket, note)
+
+
+def outcome_of(record: CaseRecord, ticket: str, note: str = "") -> Outcome:
+    """What a record says to the run of this name, in short."""
     if record.diagnosis is None:
         return Outcome(record.identifier, record.error or "failed", value=Found("failed"))
     shown = record.diagnosis
-    state: Literal["done", "done before"] = "done before" if before else "done"
-    return Outcome(
-        record.identifier, value=Found(state, shown["probability_pd"], shown["decision"])
-    )
+    # A record of this run is found where a worker died between writing and telling of it.
+    state: Literal["done", "done before"] = "done" if record.run == ticket else "done before"
+    found = Found(state, shown["probability_pd"], shown["decision"], note)
+    return Outcome(record.identifier, value=found)
 
 
 def _identity(task: CaseTask) -> str | None:
@@ -187,12 +206,12 @@ def _known(task: CaseTask, identity: str | None) -> Outcome | None:
     if record is None or record.identity != identity:
         return None
     if record.state == "failed":
-        return None if task.retry_failed else outcome_of(record)
+        return None if task.retry_failed else outcome_of(record, task.ticket)
     folder = result_folder(task.out, task.key)
     wanted = {*KEPT[task.keep]} <= {*record.files}
     if not wanted or not all((folder / name).is_file() for name in record.files):
         return None
-    return outcome_of(record, before=True)
+    return outcome_of(record, task.ticket)
 
 
 def _write(task: CaseTask, result: Result) -> list[str]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
-import multiprocessing
 import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,7 +32,7 @@ from MRNLib.training.sources import (
     phantom_name,
     source_of,
 )
-from MRNLib.workers import ignore_interrupts, starting_workers
+from MRNLib.workers import in_processes
 from MRNLib.writing import require_folder
 
 CORES = os.cpu_count() or 1
@@ -171,23 +169,9 @@ def cut_crops(jobs: Sequence[Job], folder: Path, workers: int = CORES) -> Genera
         if workers <= 1 or len(jobs) < 2:
             yield from map(work, jobs)
         else:
-            yield from _cut_together(work, jobs, workers)
+            yield from in_processes(work, jobs, min(workers, len(jobs)))
 
 
 def _cut(job: Job, folder: Path) -> str:
     save_crops(job.cut(), folder, job.source)
     return job.name
-
-
-def _cut_together(work: Callable[[Job], str], jobs: Sequence[Job], workers: int) -> Generator[str]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, ignore_interrupts) as pool:
-        with starting_workers():  # the pool starts a worker as it is given work
-            futures = [pool.submit(work, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            # What is under way ends within seconds; the rest is for the next call.
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
+from scipy.special import log_expit
 
 from MRNLib.metrics import area_under_curve
 from MRNLib.models.system import System
@@ -50,18 +50,6 @@ def margins(
     finally:
         model.train(was_training)
     return torch.cat(parts).numpy()
-
-
-def probabilities(
-    model: System,
-    dataset: CropDataset,
-    indices: Sequence[int],
-    *,
-    masked: Collection[str] = (),
-    mirrored: bool = False,
-) -> NDArray[np.float64]:
-    """P(PD) ``[N]``; arguments as for :func:`margins`."""
-    return expit(margins(model, dataset, indices, masked=masked, mirrored=mirrored))
 
 
 def evaluate(model: System, dataset: CropDataset, indices: Sequence[int]) -> dict[str, float]:

@@ -22,8 +22,6 @@ from MRNLib.writing import replaced, require_folder
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
-# What a checkpoint of an earlier version may lack.
-NOTED_LATER = frozenset({"crops"})
 
 
 @dataclass
@@ -106,8 +104,7 @@ class TrainingFolder:
             return None
         tensors, state = read_checkpoint(self.path / CHECKPOINT)
         for name, value in self.identity.items():
-            missing = name not in state and name in NOTED_LATER
-            if not missing and state.get(name) != value:
+            if state.get(name) != value:
                 raise InputError(
                     f"holds a training with different {name}{difference(state.get(name), value)}",
                     file=self.path / CHECKPOINT,

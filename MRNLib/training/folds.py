@@ -31,9 +31,8 @@ class TrainedFold:
         settings: How it was trained, as JSON values.
         trained: Identifiers of the patients that it was trained on.
         held_out: Identifiers of the rest.
+        crops: Fingerprints of all these patients' crops by identifier.
         seconds: What the training took, over all sittings.
-        crops: Fingerprints of all these patients' crops by identifier; empty where an earlier
-            version did not note them.
     """
 
     weights: Path
@@ -44,8 +43,8 @@ class TrainedFold:
     settings: dict[str, Any] = field(repr=False)
     trained: frozenset[str] = field(repr=False)
     held_out: frozenset[str] = field(repr=False)
+    crops: Mapping[str, str] = field(repr=False)
     seconds: float = 0.0
-    crops: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def weights_file(folder: Path, fold: int) -> Path:
@@ -79,8 +78,8 @@ def read_fold(weights: Path) -> TrainedFold:
             dict(record["settings"]),
             frozenset(record["patients"]),
             frozenset(record["held_out_patients"]),
+            dict(record["crops"]),
             float(record.get("last_epoch", {}).get("seconds", 0.0)),
-            dict(record.get("crops", {})),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -163,9 +162,7 @@ def refuse_other_crops(fold: TrainedFold, patients: Iterable[PatientCrops]) -> N
         InputError: Some hold something else under the same name.
     """
     wrong = [
-        one.identifier
-        for one in patients
-        if one.identifier in fold.crops and fold.crops[one.identifier] != one.fingerprint
+        one.identifier for one in patients if fold.crops.get(one.identifier) != one.fingerprint
     ]
     if wrong:
         raise InputError(

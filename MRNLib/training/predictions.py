@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Margins:
 
     margins: Mapping[str, tuple[float, ...]]
     diagnoses: Mapping[str, int]
-    crops: Mapping[str, str] = field(default_factory=dict)
+    crops: Mapping[str, str]
 
     def votes(self, identifiers: Sequence[str], views: int) -> NDArray[np.float64]:
         """``[views, N]``; the first view is the patient as it is."""
@@ -125,15 +125,15 @@ def read_predictions(fold: TrainedFold) -> Margins:
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if stored["weights"] != file_sha256(fold.weights):
-            return Margins({}, {})
+            return Margins({}, {}, {})
         patients = stored["patients"]
         return Margins(
             {name: tuple(one["margins"]) for name, one in patients.items()},
             {name: int(one["diagnosis"]) for name, one in patients.items()},
-            {name: str(one.get("crops", "")) for name, one in patients.items()},
+            {name: str(one["crops"]) for name, one in patients.items()},
         )
     except FileNotFoundError:
-        return Margins({}, {})
+        return Margins({}, {}, {})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "these are no predictions of a fold", file=path, remedy="delete the file"

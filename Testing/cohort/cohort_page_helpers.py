@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from report_helpers import examination
 
+from MRNLib.cohort import report
 from MRNLib.cohort.records import CaseRecord, CohortRecord, write_case, write_cohort
 from MRNLib.examination import to_jsonable
 
@@ -154,3 +157,18 @@ def rows_of(page: str) -> list[list[Any]]:
     start = page.index('<script id="data" type="application/json">')
     text = page[page.index(">", start) + 1 : page.index("</script>", start)]
     return json.loads(text)["rows"]
+
+
+def page(out, **options):
+    return report.write(out, **options).read_text(encoding="utf-8")
+
+
+def plain(text):
+    """What a reader sees of the page."""
+    text = re.sub(r"<(script|style).*?</\1>", " ", text, flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def some(number, seed=1, **changes):
+    rng = np.random.default_rng(seed)
+    return {f"P{n}": diagnosis(rng, f"P{n}", bool(n % 2), **changes) for n in range(number)}

@@ -79,6 +79,22 @@ def test_what_is_done_is_passed_over(command, cohort):
     assert states(command("--margin=8")[1]) == {"P1": "done"}
 
 
+def test_a_diagnosis_is_kept_when_its_files_are_gone(command, cohort, tmp_path):
+    for name in ("P2", "P3"):
+        shutil.rmtree(cohort / name)
+    command()
+    (cohort / "P1" / "NM.nii.gz").unlink()
+    code, events, _ = command()
+    assert code == 0
+    assert states(events) == {"P1": "done before"}
+    (said,) = [event["text"] for event in events if event["event"] == "case"]
+    assert said.startswith("Its earlier diagnosis is kept. ")
+    assert "no NM file" in said
+    assert (tmp_path / "out/results/P1/report.html").is_file()
+    table = (tmp_path / "out/tables/cases.csv").read_text("utf-8")
+    assert "P1,P1,done" in table
+
+
 def test_what_concerns_every_case_ends_the_command(command, tmp_path):
     code, events, said = command("--no-given-masks")  # this bundle cannot outline nuclei
     assert code == EXIT_INPUT
@@ -87,6 +103,10 @@ def test_what_concerns_every_case_ends_the_command(command, tmp_path):
     code, _, said = command(folder=tmp_path / "nowhere")
     assert code == EXIT_INPUT
     assert "no such folder" in said
+    code, events, said = command("--device=abacus")
+    assert code == EXIT_INPUT
+    assert events[-1]["event"] == "error"
+    assert "abacus" in events[-1]["text"]
     assert not (tmp_path / "out").exists()
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from html import unescape
 
-import numpy as np
 import pytest
 import typer
-from cohort_page_helpers import ERRORS, diagnosis, made_up, rows_of, write_run
+from cohort_page_helpers import ERRORS, made_up, page, plain, rows_of, some, write_run
 
 from MRNLib.anatomy import NOT_ATYPICAL, NOTICE
 from MRNLib.cli import cohort_report
@@ -31,21 +29,6 @@ def cohort(tmp_path_factory):
 def text(cohort):
     out, labels = cohort
     return report.write(out, labels).read_text(encoding="utf-8")
-
-
-def page(out, **options):
-    return report.write(out, **options).read_text(encoding="utf-8")
-
-
-def plain(text):
-    """What a reader sees of the page."""
-    text = re.sub(r"<(script|style).*?</\1>", " ", text, flags=re.S)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
-
-
-def some(number, seed=1, **changes):
-    rng = np.random.default_rng(seed)
-    return {f"P{n}": diagnosis(rng, f"P{n}", bool(n % 2), **changes) for n in range(number)}
 
 
 def test_the_page_needs_nothing_else(text):
@@ -116,38 +99,6 @@ def test_only_failed_cases(tmp_path):
     assert "0 of 3 cases done, 3 failed" in plain(text)
     assert "data:image" not in text
     assert len(rows_of(text)) == 3
-
-
-def test_labels_for_some_and_for_strangers(tmp_path):
-    labels = tmp_path / "labels.csv"
-    labels.write_text("id,diagnosis\nP0,HC\nP1,PD\nP2,HC\nX1,PD\n")
-    text = page(write_run(tmp_path / "out", some(9)), labels=labels)
-    seen = plain(text)
-    assert "6 cases without a label" in seen
-    assert "names 1 that are not in this cohort" in seen
-    assert "2 controls and 1 patient with PD" in seen
-    assert "Too few for a ROC curve and calibration" in seen
-    assert "Groups are not tested against each other" in seen
-    assert "Sensitivity" in seen
-
-
-def test_one_class_only(tmp_path):
-    labels = tmp_path / "labels.csv"
-    labels.write_text("id,diagnosis\n" + "".join(f"P{n},PD\n" for n in range(6)))
-    text = page(write_run(tmp_path / "out", some(6)), labels=labels)
-    assert "One class only" in plain(text)
-    assert "Sensitivity at .5" in plain(text)
-    assert text.count("data:image/png") == 3
-
-
-def test_a_label_of_the_subject_holds_for_its_sessions(tmp_path):
-    found = some(4)
-    sessions = {f"sub-0{n // 2}_ses-{n % 2}": one for n, one in enumerate(found.values())}
-    labels = tmp_path / "labels.csv"
-    labels.write_text("subject,diagnosis\nsub-00,HC\nsub-01,PD\n")
-    text = page(write_run(tmp_path / "out", sessions), labels=labels)
-    assert [row[1] for row in rows_of(text)] == ["HC", "HC", "PD", "PD"]
-    assert "2 subjects have more than one examination" in plain(text)
 
 
 def test_digital_patients_are_called_so(tmp_path):

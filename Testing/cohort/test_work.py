@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -42,8 +43,15 @@ def make_task(tmp_path, random_bundle):
     return make
 
 
+def run_anew(task):
+    """The task as a run of its own does it."""
+    run = uuid.uuid4().hex
+    (task.out / TICKET).write_text(run)
+    return run_case(dataclasses.replace(task, ticket=run), silent, 0)
+
+
 def states(*tasks):
-    return [run_case(task, silent, 0).value.state for task in tasks]
+    return [run_anew(task).value.state for task in tasks]
 
 
 def test_a_record_holds_the_diagnosis_and_what_was_kept(make_task):
@@ -72,6 +80,67 @@ def test_what_is_done_is_passed_over_as_long_as_it_holds(make_task):
     assert states(dataclasses.replace(task, models=models), task) == ["done", "done"]
     (task.out / "cases" / "case_0000.json").write_text("{")
     assert states(task) == ["done"]
+
+
+def test_what_a_worker_did_before_it_died_is_done_by_this_run(make_task):
+    """It is found by the worker that is given the case next."""
+    task = make_task()
+    found = [run_case(task, silent, 0).value.state for _ in range(2)]
+    assert found == ["done", "done"]
+    assert states(task) == ["done before"]
+
+
+def snapshot(task):
+    files = [path for path in task.out.rglob("*") if path.is_file() and path.name != TICKET]
+    return {path: path.read_bytes() for path in files}
+
+
+def test_a_diagnosis_outlives_its_files(make_task):
+    task = make_task()
+    assert states(task) == ["done"]
+    before = snapshot(task)
+    task.case.nm.unlink()
+    other = dataclasses.replace(task.models.parameters, margin_mm=8.0)
+    for parameters in (task.models.parameters, other):
+        models = dataclasses.replace(task.models, parameters=parameters)
+        outcome = run_anew(dataclasses.replace(task, models=models, retry_failed=True))
+        assert (outcome.error, outcome.value.state) == ("", "done before")
+        assert "Its earlier diagnosis is kept." in outcome.value.note
+        assert "NM.nii.gz" in outcome.value.note
+        assert snapshot(task) == before
+    task.case.nm.write_text("another volume")
+    assert states(task) == ["done"]
+    assert snapshot(task) != before
+
+
+def test_a_failure_with_the_same_files_leaves_the_diagnosis(make_task):
+    """A report is wanted again, and the memory does not suffice today."""
+    task = make_task(keep="masks")
+    assert states(task) == ["done"]
+    before = snapshot(task)
+
+    def make(models, worker):
+        def diagnose(case, progress):
+            raise MemoryError
+
+        return diagnose
+
+    models = dataclasses.replace(task.models, make=make)
+    outcome = run_anew(dataclasses.replace(task, keep="report", models=models))
+    assert "memory of this machine" in outcome.value.note
+    assert snapshot(task) == before
+    assert states(dataclasses.replace(task, keep="report")) == ["done"]
+
+
+def test_a_failure_with_other_files_takes_the_diagnosis_place(make_task):
+    task = make_task()
+    assert states(task) == ["done"]
+    task.case.qsm.write_text('{"error": "no midbrain"}')
+    assert states(task) == ["failed"]
+    assert read_case(task.out, task.key).error == "no midbrain"
+    assert not result_folder(task.out, task.key).exists()
+    (task.out / "cases" / "case_0000.json").write_text("{")  # nothing that could be kept
+    assert states(task) == ["failed"]
 
 
 def test_less_is_kept_than_before(make_task):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
 
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from MRNLib.anatomy import ROI_NAMES, ROIS
-from MRNLib.models.config import PAPER, SMALL, BackboneConfig, MrnConfig, PreprocessConfig
+from MRNLib.models.config import MrnConfig
 from MRNLib.models.heads import HEAD_PREFIX
-from MRNLib.models.mrn import Mrn, build, inference_state
+from MRNLib.models.mrn import build, inference_state
 from MRNLib.models.preprocess import blank, blank_like
 
 Vary = Callable[..., MrnConfig]
@@ -202,103 +199,3 @@ def test_segmentation_needs_its_inputs(vary: Vary, patient: dict[str, Tensor]) -
     model = build(vary()).eval()
     with pytest.raises(ValueError, match="with_maps"):
         model.segment(model.res([patient["NM"]]), ["NM"])
-
-
-@pytest.mark.parametrize("config", [PAPER, SMALL, PAPER.for_inference()])
-def test_config_turns_into_json_and_back(config: MrnConfig) -> None:
-    text = json.dumps(asdict(config))
-    assert TypeAdapter(MrnConfig).validate_json(text) == config
-
-
-@pytest.mark.parametrize("part", ["backbone", "preprocess", None])
-def test_unknown_setting_is_refused(part: str | None) -> None:
-    settings = asdict(PAPER)
-    (settings[part] if part else settings)["ffa_block"] = 3
-    with pytest.raises(ValidationError, match="ffa_block"):
-        TypeAdapter(MrnConfig).validate_python(settings)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: replace(PAPER, ffa_blocks=-1), "0 or more"),
-        (lambda: replace(PAPER, preprocess=PreprocessConfig(patch_size=16)), "must be the same"),
-        (lambda: BackboneConfig(image_size=225), "not a multiple"),
-        (lambda: BackboneConfig(embed_dim=24, num_heads=4), "four times num_heads"),
-        (
-            lambda: MrnConfig(backbone=BackboneConfig(depth=2), ffa_blocks=1),
-            "needs 3 DINOv2 blocks or more, got 2",
-        ),
-        (lambda: PreprocessConfig(qsm_window=(3.0, 3.0)), "must rise"),
-        (lambda: PreprocessConfig(roi_size=8), "one patch"),
-        (lambda: PreprocessConfig(std=(1.0, 0.0, 1.0)), "above 0"),
-    ],
-)
-def test_impossible_configs_are_refused(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-@pytest.fixture(scope="module")
-def paper_model() -> Mrn:
-    """The paper's model; without its initialisation, which takes longer than all of these tests."""
-    with torch.device("meta"):
-        model = build(PAPER, pretrained=False)
-    model.to_empty(device="cpu")
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.uniform_(-0.02, 0.02)
-    return model.eval()
-
-
-def test_parameter_counts_at_paper_size(paper_model: Mrn) -> None:
-    width = 768
-    norm = 2 * width
-
-    def linear(inputs: int, outputs: int) -> int:
-        return inputs * outputs + outputs
-
-    plain_block = (
-        linear(width, 3 * width)
-        + linear(width, width)
-        + linear(width, 4 * width)
-        + linear(4 * width, width)
-        + 2 * norm
-        + 2 * width  # LayerScale
-    )
-    fusion_block = plain_block + 2 * 2 * (width // 12)  # norms of queries and keys
-    vit = linear(3 * 14 * 14, width) + (1 + 4 + 16 * 16) * width + 12 * plain_block + norm
-    counts = {
-        "res.backbone.": vit,
-        "res.ffa.": 6 * fusion_block,
-        "res.sfa.": 2 * fusion_block + width + norm,
-        "classification_head.": linear(4 * width, 768) + linear(768, 2),
-        "projector.": linear(4 * width, 768) + linear(768, 128),
-        "dpt.": norm
-        + sum(linear(width, channels) + channels * 256 * 9 for channels in (96, 192, 384, 768))
-        + (96 * 96 * 16 + 96)
-        + (192 * 192 * 4 + 192)
-        + (768 * 768 * 9 + 768)
-        + 7 * 2 * linear(256 * 9, 256)  # residual units
-        + 4 * linear(256, 256)
-        + linear(256 * 9, 128)
-        + sum(linear(128, classes) for classes in (2, 5, 4, 2)),
-    }
-    assert vit == 85_727_232
-    for prefix, expected in counts.items():
-        assert _count(paper_model, prefix) == expected, prefix
-    assert _count(paper_model, "") == sum(counts.values()) == 166_118_991
-
-
-def _count(model: Mrn, prefix: str) -> int:
-    return sum(value.numel() for name, value in model.named_parameters() if name.startswith(prefix))
-
-
-@torch.no_grad()
-def test_paper_size_forward(paper_model: Mrn) -> None:
-    stack = torch.randn(2, 3, 224, 28)
-    features = paper_model.res([stack], with_maps=True)
-    [logits] = paper_model.segment(features, ["QSM2"])
-    assert features.tokens.shape == (1, 768)
-    assert logits.shape == (2, 4, 224, 28)
-    assert torch.isfinite(logits).all()

@@ -1,21 +1,22 @@
 """A real MRML scene without the application: slicer-core's nodes, storage and module logics.
 
 What it does not show: Qt, views, the application's file readers, and the subject hierarchy's
-plugins, which in Slicer make an item for every node.
+plugins, which in Slicer make an item for every node. Where the module's own file is run, stand-ins
+take the application's place.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import tempfile
 import textwrap
 import types
-from pathlib import Path
 
 import pytest
+from panel_helpers import Chosen, FakeRunner
+from slicer_stand_ins import MODULE, Node, application
 
-HERE = Path(__file__).resolve().parent
-MODULE = HERE.parents[1] / "MRNDiagnosis"
 LOGICS = {
     "Terminologies": "vtkSlicerTerminologiesModuleLogic",
     "Volumes": "vtkSlicerVolumesLogic",
@@ -115,15 +116,12 @@ def program(tmp_path):
 
 @pytest.fixture
 def runner():
-    from panel_helpers import FakeRunner
-
     return FakeRunner()
 
 
 @pytest.fixture
 def session(scene, tmp_path, runner):
     from MRNDiagnosisLib.session import Session
-    from panel_helpers import Chosen
 
     folder = tmp_path / "session"
     folder.mkdir()
@@ -161,3 +159,45 @@ def diagnosed(session, outlined, runner, tmp_path):
     work.diagnose(session)
     runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
     return outlined
+
+
+@pytest.fixture
+def app(scene, tmp_path, monkeypatch):
+    """The application and its modules, replaced for the length of a test."""
+    return application(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def module(app):
+    """The module's file, loaded anew."""
+    spec = importlib.util.spec_from_file_location("MRNDiagnosis", MODULE / "MRNDiagnosis.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+def widget(module, scene, runner, monkeypatch):
+    """The module's panel, set up; what it starts goes to ``runner``."""
+    import slicer
+    from MRNDiagnosisLib import jobs
+
+    behind = slicer.vtkMRMLScriptedModuleNode()
+    scene.AddNode(behind)
+    chosen = Node()
+    chosen.parameterNode = behind
+    monkeypatch.setattr(jobs, "SlicerRunner", runner)
+    monkeypatch.setattr(module.MRNDiagnosisLogic, "getParameterNode", lambda self: chosen)
+    made = module.MRNDiagnosisWidget()
+    made.setup()
+    chosen.modified = made.on_chosen
+    yield made
+    made.cleanup()
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Makes Slicer's Python with chosen versions of packages."""
+    from dependency_helpers import World
+
+    return lambda **versions: World(monkeypatch, **versions)

@@ -61,11 +61,7 @@ def brighten(node):
 # The red nucleus (row 44) and the nigra (row 38) in the blocks of report_helpers; the right one
 # spans i 14-18, k 5-7.
 RN_INSIDE = (6, 45, 16)
-
-
 STN_BEYOND = (6, slice(32, 36), 12)
-
-
 DN_ROWS = (slice(5, 8), slice(50, 54), slice(14, 34))
 
 
@@ -86,3 +82,14 @@ def patient_in(scene, folder, orientation: str) -> SimpleNamespace:
     inputs = Inputs(nodes["QSM"], nodes["NM"], None, nodes["QSM mask"], nodes["NM mask"])
     grid = volumes.canonical_grid(nodes["QSM"])
     return SimpleNamespace(scene=scene, inputs=inputs, grid=grid, folder=folder)
+
+
+def digital_patient(scene, case) -> SimpleNamespace:
+    """A phantom's volumes and masks, read into a scene."""
+    show = segmentations.show_mask
+    qsm, nm = volumes.load(scene, case.qsm, "QSM"), volumes.load(scene, case.nm, "NM")
+    masks = (
+        show(scene, case.qsm_mask, "QSM", qsm, "QSM mask"),
+        show(scene, case.nm_mask, "NM", nm, "NM mask"),
+    )
+    return SimpleNamespace(inputs=Inputs(qsm, nm, None, *masks), grid=volumes.canonical_grid(qsm))

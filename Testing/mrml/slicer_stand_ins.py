@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -110,3 +111,44 @@ class Cursor:
 def widgets() -> types.SimpleNamespace:
     names = {w.get("name"): w.get("class") for w in ElementTree.parse(UI).getroot().iter("widget")}
     return types.SimpleNamespace(**{name: Widget(kind) for name, kind in names.items()})
+
+
+def application(folder: Path, monkeypatch) -> types.SimpleNamespace:
+    """Puts stand-ins for what the application brings into slicer-core's ``slicer``."""
+    import slicer
+
+    made = types.SimpleNamespace(
+        majorVersion=5,
+        minorVersion=12,
+        mainApplicationPatchVersion=1,
+        temporaryPath=str(folder),
+        started=[],
+    )
+    made.connect = lambda signal, handler: made.started.append(handler)
+    for name, module in _modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    panel = Widget()
+    for name, value in {
+        "VTKObservationMixin": Observing,
+        "WaitCursor": Cursor,
+        "loadUI": lambda path: panel,
+        "childWidgetVariables": lambda widget: widgets(),
+        "setSliceViewerLayers": lambda **layers: None,
+    }.items():
+        monkeypatch.setattr(slicer.util, name, value, raising=False)
+    monkeypatch.setattr(slicer, "app", made, raising=False)
+    return made
+
+
+def _modules() -> dict[str, types.ModuleType]:
+    base = types.ModuleType("slicer.ScriptedLoadableModule")
+    base.ScriptedLoadableModule, base.ScriptedLoadableModuleWidget = Module, ModuleWidget
+    base.ScriptedLoadableModuleLogic = base.ScriptedLoadableModuleTest = object
+    wrapper = types.ModuleType("slicer.parameterNodeWrapper")
+    wrapper.parameterNodeWrapper = lambda kind: kind
+    wrapper.Choice, wrapper.WithinRange = (lambda *values: values), (lambda *values: values)
+    words = types.ModuleType("slicer.i18n")
+    words.tr, words.translate = (lambda text: text), (lambda context, text: text)
+    qt = types.ModuleType("qt")
+    qt.QTimer, qt.QLabel = Timer, Widget
+    return {module.__name__: module for module in (base, wrapper, words, qt)}

@@ -1,82 +1,19 @@
-"""What is installed, installing the rest with stand-ins for Slicer's installers, and the proof.
-
-Nothing is downloaded; ``pip`` itself is asked once, for wheels made here.
-"""
+"""What is installed, installing the rest with stand-ins for Slicer's installers, and the proof."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import subprocess
 import sys
 import types
-import zipfile
 from pathlib import Path
 
 import pytest
+from dependency_helpers import wheel
 from MRNDiagnosisLib import dependencies, packages
-from MRNDiagnosisLib.dependencies import Tools, install, install_from_folder, prove
+from MRNDiagnosisLib.dependencies import install, install_from_folder, prove
 
 from MRNLib.errors import Cancelled, InputError
-
-
-class World:
-    """Slicer's Python with chosen versions, and installers that change them."""
-
-    def __init__(self, monkeypatch, **versions):
-        good = {entry.name: entry.installed for entry in packages.requirements()}
-        self.versions = {**good, "torchvision": "0.20", "requests": "2.32", **versions}
-        self.calls, self.fails, self.imports = [], {}, ""
-        monkeypatch.setattr(packages, "installed", self.versions.get)
-        monkeypatch.setattr(dependencies, "installed", self.versions.get)
-        self.tools = Tools(
-            self.install_torch, self.pip_ensure, self.pip_install, ("PythonSlicer",), self.run
-        )
-
-    def call(self, kind, *values, **options):
-        self.calls.append((kind, values, options))
-        if kind in self.fails:
-            if self.fails[kind] is None:
-                return None
-            raise self.fails[kind]
-        return kind
-
-    def install_torch(self, **options):
-        done = self.call("torch", **options)
-        if done:
-            self.versions |= {"torch": "2.15.1+cu128", "torchvision": "0.25"}
-        return done
-
-    def pip_ensure(self, wanted, **options):
-        if self.call("ensure", wanted, **options):
-            self.fill(wanted)
-
-    def pip_install(self, arguments, constraints, requester):
-        text = Path(constraints).read_text()
-        if self.call("pip", arguments, constraints=text, requester=requester):
-            self.fill(arguments[2:])
-
-    def fill(self, wanted):
-        for text in wanted:
-            name = re.match(r"[\w-]+", text)[0]
-            found = re.search(r">=([\d.]+)", text)
-            self.versions[name] = found[1] if found else "1"
-
-    def run(self, command, **options):
-        self.call("run", command)
-        said = "".join(f"@import {name}\n" for name in command[3:])
-        return types.SimpleNamespace(
-            stdout=self.imports or said + "@end\n", stderr="", returncode=0
-        )
-
-    @property
-    def kinds(self):
-        return [kind for kind, *_ in self.calls]
-
-
-@pytest.fixture
-def world(monkeypatch):
-    return lambda **versions: World(monkeypatch, **versions)
 
 
 @pytest.mark.parametrize(
@@ -190,73 +127,6 @@ def test_an_import_that_fails_is_said_with_its_reason(world):
     here.imports = "@import torch\n@failed OSError: libcudart.so\n@import timm\n@end\n"
     with pytest.raises(InputError, match=r"torch: OSError: libcudart\.so"):
         install(here.tools)
-
-
-def wheel(folder, name, version):
-    """The smallest wheel that pip installs."""
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}.py", "x = 1\n")
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        archive.writestr(f"{info}/METADATA", metadata)
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
-    return path
-
-
-def test_a_folder_of_wheels_installs_without_a_network(world, tmp_path):
-    here = world(torch=None, torchvision=None, monai=None)
-    wheel(tmp_path, "monai", "1.4")
-    install_from_folder(tmp_path, here.tools)
-    assert here.kinds == ["pip", "run"]
-    (arguments,), options = here.calls[0][1:]
-    assert arguments[:2] == ["--no-index", f"--find-links={tmp_path}"]
-    assert arguments[2:] == ["torch>=2.15,<3", "monai>=1.6,<2", "torchvision"]
-    kept = options["constraints"].splitlines()
-    assert f"SimpleITK=={here.versions['SimpleITK']}" in kept
-    assert not any(line.startswith("torch") for line in kept)
-
-
-def test_a_folder_without_wheels_is_refused(world, tmp_path):
-    here = world(monai=None)
-    with pytest.raises(InputError, match="no wheels"):
-        install_from_folder(tmp_path, here.tools)
-    assert here.kinds == []
-
-
-def test_a_folder_that_lacks_a_wheel_says_what_belongs_in_it(world, tmp_path):
-    here = world(monai=None)
-    wheel(tmp_path, "other", "1")
-    here.fails["pip"] = subprocess.CalledProcessError(1, "pip")
-    with pytest.raises(InputError, match=r"monai>=1\.6,<2"):
-        install_from_folder(tmp_path, here.tools)
-
-
-def test_pip_takes_the_arguments(tmp_path, world, monkeypatch):
-    """The real ``pip`` with what the folder's installation hands to Slicer's."""
-    folder, target = tmp_path / "a folder of wheels", tmp_path / "target"
-    folder.mkdir()
-    wheel(folder, "mrn_tiny", "1.5")
-    lines = tmp_path / "requirements.txt"
-    lines.write_text("mrn_tiny>=1,<2\n")
-    here = world()
-    entries = packages.requirements(lines)
-    monkeypatch.setattr(dependencies, "missing", lambda: entries if not target.exists() else [])
-
-    def pip_install(arguments, constraints, requester):
-        command = [sys.executable, "-m", "pip", "install", *arguments, "-c", constraints]
-        extra = ["--target", str(target), "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*command, *extra], check=True, capture_output=True)
-
-    tools = Tools(here.install_torch, here.pip_ensure, pip_install, run=here.run)
-    install_from_folder(folder, tools)
-    assert (target / "mrn_tiny.py").is_file()
-    with pytest.raises(InputError, match="Not everything"):
-        (folder / "mrn_tiny-1.5-py3-none-any.whl").rename(folder / "mrn_other-1-py3-none-any.whl")
-        (target / "mrn_tiny.py").unlink()
-        target.rename(tmp_path / "elsewhere")
-        install_from_folder(folder, tools)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
-"""A result is out of date when, and only when, something that it depends on has changed."""
+"""A result is out of date when, and only when, its volumes, outlines or boxes have changed."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import SimpleITK as sitk
@@ -202,82 +201,6 @@ def test_another_margin_is_a_change(patient):
     assert own.boxes == now.boxes
 
 
-@pytest.mark.parametrize(
-    ("changed", "words", "again"),
-    [
-        ({"bundle": "/models/site"}, "Another model was chosen: site.", "Reads all four ROIs"),
-        ({"precision": "bf16"}, "precision of the arithmetic was changed: bf16.", "Reads all"),
-        (
-            {"folds": (0, 2)},
-            "folds that vote were changed: 0, 2.",
-            "Reads no ROI with the model again.",
-        ),
-        (
-            {"tta": True},
-            "mirrored image was switched on.",
-            "Reads all four ROIs with the model again.",
-        ),
-        ({"jitter": False}, "Moving the boxes", "Reads no ROI with the model again."),
-        ({"swap_modalities": True}, "Exchanging QSM and NM was switched on.", "Reads all"),
-        ({"swap_sides": True}, "right and left in the masks", "Measures the nuclei again."),
-        ({"split_merged": True}, "Splitting merged labels was switched on.", "Measures"),
-        (
-            {"exact_segmentation": True},
-            "whole volume was switched on.",
-            "Reads no ROI with the model again.",
-        ),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_settings(patient, changed, words, again):
-    before, now = of(patient), of(patient, Parameters(**changed))
-    assert len(changes(before, now)) == 1
-    assert words in changes(before, now)[0]
-    assert again in recompute(before, now)
-
-
-def test_every_setting_is_compared_or_named_as_not():
-    from MRNDiagnosisLib.fingerprints import NOT_COMPARED
-
-    fields = {field.name for field in dataclasses.fields(Parameters)}
-    assert {*freshness.WORDS, *NOT_COMPARED, "masked"} == fields
-
-
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_more_folds_and_jitter_need_encodings(patient):
-    few = of(patient, Parameters(folds=(0,), jitter=False))
-    assert "Reads all four ROIs with the model again." in recompute(few, of(patient))
-    assert recompute(few, of(patient)).endswith("Reads the ROIs in moved boxes too.")
-
-
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_masks_that_are_still_to_be_drawn(patient):
-    without = of(patient, qsm_segmentation=None)
-    assert set(without.boxes) == {"NM"}
-    assert changes(without, of(patient)) == ["A QSM mask was chosen."]
-    assert "QSM1, QSM2 and QSM3" in recompute(without, of(patient))
-    assert recompute(of(patient), without) == (
-        "Outlines the nuclei on the QSM again. Reads QSM1, QSM2 and QSM3 with the model where "
-        "the new outlines move the box. Measures the nuclei again."
-    )
-    masked = of(patient, qsm_segmentation=None, masked=("QSM1",))
-    assert recompute(without, masked) == "Reads no ROI with the model again."
-    brighten(patient.inputs.nm)
-    assert recompute(without, of(patient, qsm_segmentation=None)) == (
-        "Outlines the nuclei on the QSM again. Reads NM with the model again, and QSM1, QSM2 "
-        "and QSM3 where the new outlines move the box. Measures the nuclei again."
-    )
-
-
-@pytest.mark.parametrize("patient", ["LPS"], indirect=True)
-def test_another_session_keeps_no_tokens(patient):
-    before, now = of(patient), of(patient, masked=("QSM1",))
-    assert (
-        recompute(before, now, tokens_kept=False) == "Reads NM, QSM2 and QSM3 with the model again."
-    )
-
-
 def test_fingerprint_is_the_same_after_saving_and_reading(patient):
     nodes = results.show(patient.scene, examination())
     freshness.remember(nodes.text, of(patient))
@@ -298,48 +221,3 @@ def test_text_that_is_no_fingerprint(scene):
     for text in ("no JSON", "[]", '{"volumes": {}}'):
         node.SetAttribute(results.FINGERPRINT, text)
         assert freshness.remembered(node) is None
-
-
-def test_prediction_is_what_a_run_does(scene, phantom_case, random_bundle, tmp_path):
-    """The files of the scene, run and run again: encoded is what was said, boxes too."""
-    from MRNDiagnosisLib.case import prepare
-
-    from MRNLib.diagnosis import Diagnoser
-
-    qsm = volumes.load(scene, phantom_case.qsm, "QSM")
-    nm = volumes.load(scene, phantom_case.nm, "NM")
-    show = segmentations.show_mask
-    inputs = Inputs(
-        qsm,
-        nm,
-        None,
-        show(scene, phantom_case.qsm_mask, "QSM", qsm, "QSM mask"),
-        show(scene, phantom_case.nm_mask, "NM", nm, "NM mask"),
-    )
-    patient = SimpleNamespace(inputs=inputs, grid=volumes.canonical_grid(qsm))
-    parameters = Parameters(bundle=str(random_bundle), jitter=False, cache=tmp_path / "cache")
-
-    def run():
-        found = Diagnoser(parameters).diagnose(prepare(inputs, tmp_path)).examination
-        now = of(patient, parameters)
-        assert {row.name: row.box for row in found.rois} == now.boxes
-        assert found.provenance["grid"]["size"] == list(patient.grid.size)
-        return now, [row.name for row in found.rois if row.encoded]
-
-    first, encoded = run()
-    assert encoded == list(ROI_NAMES)
-    box = Box.parse(first.boxes["QSM2"])
-    (i, j, k), last = box.lower, box.upper[1]
-    # A bar through the whole box meets the nigra, so that it is part of the largest part.
-    draw(patient, "SN_R", (k + 2, slice(j, last), slice(i, i + 40)), 1)
-    second, encoded = run()
-    assert changes(first, second) == ["The QSM mask was edited.", "QSM2: its box moved."]
-    assert recompute(first, second).startswith(
-        "Reads QSM2 with the model again; the other ROIs are kept."
-    )
-    assert encoded == ["QSM2"]
-    draw(patient, "SN_R", (k + 2, j + 5, i + 20), 0)
-    third, encoded = run()
-    assert changes(second, third) == ["The QSM mask was edited."]
-    assert recompute(second, third).startswith("Reads no ROI with the model again.")
-    assert encoded == []

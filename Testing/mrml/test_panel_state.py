@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 from MRNDiagnosisLib.panel import present
 from MRNDiagnosisLib.panel_facts import BatchFacts, RoiFacts
-from panel_states import OUTLINED, READY, ROIS, STATES, done, each_state
+from panel_examples import OUTLINED, READY, ROIS, done
+from panel_states import STATES, each_state
 from report_helpers import examination
 
 from MRNLib.examination import DEMONSTRATION, NO_MEANING

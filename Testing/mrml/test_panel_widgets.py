@@ -17,7 +17,8 @@ import render_panel
 from MRNDiagnosisLib.panel import present
 from MRNDiagnosisLib.panel_facts import Facts
 from MRNDiagnosisLib.panel_view import SIGNS, apply
-from panel_states import done, each_state
+from panel_examples import done
+from panel_states import each_state
 from PySide6.QtWidgets import QApplication
 
 

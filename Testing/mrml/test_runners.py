@@ -85,10 +85,19 @@ def test_a_slicer_without_its_python_is_said(inside, tmp_path, monkeypatch):
     assert "PythonSlicer" in outcome.error
 
 
-@pytest.mark.parametrize("look", [runners._parents_in_proc, runners._parents_by_ps])
+HAS_PROC = Path("/proc/self/stat").exists()
+in_proc = pytest.mark.skipif(not HAS_PROC, reason="a platform without /proc")
+by_ps = pytest.mark.skipif(
+    HAS_PROC and shutil.which("ps") is None, reason="a platform with /proc, where ps is not asked"
+)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(runners._parents_in_proc, marks=in_proc),
+        pytest.param(runners._parents_by_ps, marks=by_ps),
+    ],
+)
 def test_parents_are_found_with_and_without_proc(look):
-    if look is runners._parents_in_proc and not Path("/proc/self/stat").exists():
-        pytest.skip("no /proc on this system")
-    if look is runners._parents_by_ps and shutil.which("ps") is None:
-        pytest.skip("no ps on this system")
     assert look()[os.getpid()] == os.getppid()

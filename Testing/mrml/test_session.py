@@ -1,18 +1,13 @@
-"""An examination in a real scene, with a fake program: choose, segment, diagnose, edit, cancel."""
+"""An examination in a real scene, with a fake program: choose, segment, diagnose, cancel."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pytest
-import SimpleITK as sitk
-from MRNDiagnosisLib import review, rois, volumes, work
-from MRNDiagnosisLib.session import Session
-from MRNDiagnosisLib.volumes import canonical_grid
+from MRNDiagnosisLib import rois, volumes, work
 from report_helpers import examination
-from scenes import cube
 from session_helpers import masks_of, state, text, written
 
 
@@ -150,55 +145,6 @@ def test_diagnose_draws_what_is_missing(session, patient, runner, tmp_path):
     assert session.changes == ()
 
 
-def test_edit_inside_a_box(session, diagnosed):
-    node, volume = session.chosen.qsm_segmentation, session.chosen.qsm
-    index = np.argwhere(sitk.GetArrayFromImage(sitk.ReadImage(str(diagnosed.qsm_mask))) == 11)[0]
-    cube(node, "SN_R", volume, tuple(index), 2)
-    session.look()
-    assert session.changes == ("The QSM mask was edited.",)
-    assert "Reads no ROI with the model again." in session.recompute
-    assert "out of date" in text(session, "freshnessLabel")
-    assert text(session, "headlineLabel").startswith("Out of date")
-
-
-def test_box_set_by_hand(session, diagnosed, runner, tmp_path):
-    node = rois.find_nodes(session.scene)["QSM2"]
-    right, anterior, superior = node.GetCenter()
-    node.SetCenter(right + 4, anterior, superior)
-    session.look()
-    assert session.changes == ("QSM2: its box moved.",)
-    assert session.recompute == "Reads QSM2 with the model again; the other ROIs are kept."
-    assert [roi.name for roi in session.rois if roi.by_hand] == ["QSM2"]
-    work.diagnose(session)
-    assert runner.option("roi").startswith("QSM2=")
-    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(diagnosed))
-    assert session.changes == ()
-
-    def displays():
-        return session.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsDisplayNode")
-
-    shown = displays()
-    session.reset_boxes()
-    assert displays() == shown
-    assert session.changes == ("QSM2: its box moved.",)
-    assert not any(roi.by_hand for roi in session.rois)
-
-
-def test_roi_switched_off(session, diagnosed, runner):
-    session.chosen.use_qsm3 = False
-    session.look()
-    assert session.changes == ("QSM3: it is left out now.",)
-    work.diagnose(session)
-    assert runner.option("mask-roi") == "QSM3"
-
-
-def test_edit_while_it_runs_makes_the_result_out_of_date(session, outlined, runner, tmp_path):
-    work.diagnose(session)
-    session.chosen.tta = True
-    runner.finish_with({"diagnosis.json": written(tmp_path)} | masks_of(outlined))
-    assert session.changes == ("Averaging with the mirrored image was switched on.",)
-
-
 def test_failure_leaves_the_scene_as_it_was(session, outlined, runner):
     before = session.scene.GetNumberOfNodes()
     work.diagnose(session)
@@ -248,42 +194,6 @@ def test_closing_the_scene_leaves_what_has_nothing_to_do_with_it(session, patien
     assert session.runs.task == task
 
 
-def test_result_of_a_saved_scene(session, diagnosed, scene, runner):
-    again = Session(scene, session.folder.parent / "other", runner)
-    again.choose(dataclasses.replace(session.chosen))
-    assert again.result == session.result
-    assert again.changes == ()
-    assert not again.has_files()
-    node = rois.find_nodes(scene)["NM"]
-    node.SetCenter(*(value + 3 for value in node.GetCenter()))
-    again.look()
-    assert again.recompute == "Reads all four ROIs with the model again."
-    again.choose(None)
-
-
-def test_scene_that_is_read_into_the_same_parameter_node(session, diagnosed, scene, tmp_path):
-    """Slicer's parameter node stays the same one when a scene is read."""
-    from MRNDiagnosisLib import results
-
-    kept = session.nodes.text
-    shown = session.result
-    scene.RemoveNode(kept)
-    session.choose(session.chosen)
-    assert session.result is None
-    results.show(scene, shown)
-    session.choose(session.chosen)
-    assert session.result == shown
-
-
-def test_outlines_of_another_patient_are_refused(session, diagnosed):
-    other = volumes.load(session.scene, diagnosed.qsm, "Other QSM")
-    session.chosen.qsm = other
-    session.look()
-    assert "drawn on 'QSM', not on 'Other QSM'" in text(session, "nucleiLabel")
-    session.check()
-    assert not state(session).buttons["diagnoseButton"].enabled
-
-
 def test_mask_that_is_none_is_refused(session, patient):
     before = session.scene.GetNumberOfNodes()
     work.import_mask(session, "QSM", patient.t1)
@@ -300,40 +210,6 @@ def test_bad_setting_is_said(session, outlined, runner):
     work.diagnose(session)
     assert "not a list of folds" in text(session, "statusLabel")
     assert len(runner.started) == before
-
-
-def test_review(session, outlined, tmp_path, monkeypatch):
-    from MRNLib import cases
-
-    read, load = [], cases.load_case
-    monkeypatch.setattr(cases, "load_case", lambda *given, **o: read.append(1) or load(*given, **o))
-    drawing = review.Pictures(session, tmp_path / "review")
-    pictures = drawing.draw()
-    assert set(pictures) == {"NM", "QSM1", "QSM2", "QSM3"}
-    for path in pictures.values():
-        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-        assert array.shape[2] == 3
-        colored = (array.max(2).astype(int) - array.min(2)) > 40
-        assert 0.002 < colored.mean() < 0.4
-    before = {name: path.read_bytes() for name, path in pictures.items()}
-    box = rois.box_of(rois.find_nodes(session.scene)["QSM3"], canonical_grid(session.chosen.qsm))
-    cube(session.chosen.qsm_segmentation, "DN_R", session.chosen.qsm, middle(session, box), 9)
-    session.look()
-    after = {name: path.read_bytes() for name, path in drawing.draw().items()}
-    assert [name for name in after if after[name] != before[name]] == ["QSM3"]
-    assert read == [1]
-    assert review.Pictures(session, tmp_path / "again").draw()["NM"].read_bytes() == after["NM"]
-    session.chosen.nm.SetAttribute("MRN.Phantom", "0")
-    drawing.draw()
-    assert len(read) == 3
-
-
-def middle(session, box) -> tuple[int, int, int]:
-    """Where on the QSM's own grid the middle of a box lies, ``[k, j, i]``."""
-    grid, image = canonical_grid(session.chosen.qsm), volumes.image_of(session.chosen.qsm)
-    centre = (np.array(box.lower) + box.upper) / 2
-    i, j, k = image.TransformPhysicalPointToIndex((grid.matrix() @ centre + grid.origin).tolist())
-    return k, j, i
 
 
 def test_a_newer_wrapper_of_the_same_node_takes_the_place_of_the_older(

@@ -7,10 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from conftest import make_patient, tiny_settings
+import torch
+import yaml
+from safetensors.torch import load_file
+from training_helpers import make_patient, tiny_settings
 
+from MRNLib.training.config import load_config
 from MRNLib.training.crops import PatientCrops
 from MRNLib.training.data import save_crops, stratified_folds
+from MRNLib.training.fold_worker import Task
 from MRNLib.training.folds import TrainedFold
 
 
@@ -25,6 +30,7 @@ def described(fold: int, trained: Iterable[str], held_out: Iterable[str], **othe
         {"train": {"seed": 1}},
         frozenset(trained),
         frozenset(held_out),
+        {},
     )
     return dataclasses.replace(first, **other)
 
@@ -53,3 +59,21 @@ def write_patients(folder: Path, numbers: Iterable[int], effect: float = 1.0) ->
     for number in numbers:
         save_crops(make_patient(number, number % 2, effect), folder)
     return folder
+
+
+def write_settings(folder: Path, **train_settings) -> Path:
+    settings = quick_settings()
+    settings["train"].update(train_settings)
+    path = folder / "quick.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
+
+
+def task(folder: Path, out: str, fold: int = 0, folds: int = 2) -> Task:
+    settings = load_config(folder / "quick.yaml").as_json()
+    return Task(f"fold {fold}", settings, str(folder / out), fold, folds)
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, other = load_file(first), load_file(second)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)

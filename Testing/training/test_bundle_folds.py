@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import cut_again, make_patient, tiny_settings
 from fold_helpers import split
 from safetensors.torch import save_file
+from training_helpers import cut_again, make_patient, tiny_settings
 
 import MRNLib
 from MRNLib.bundle import open_bundle
@@ -162,6 +162,10 @@ MISTAKES = {
         lambda s: {"patients": [cut_again(s.patients[0]), *s.patients[1:]]},
         "crops of 1 patients are not those of this fold, e.g. case_000",
     ),
+    "crops not noted": (
+        lambda s: {"folds": [dataclasses.replace(one, crops={}) for one in s.folds]},
+        "crops of 12 patients are not those of this fold, e.g. case_000",
+    ),
     "validation trained on": (
         lambda s: {"validation": s.patients[:4]},
         "4 patients are among those that fold",
@@ -194,8 +198,9 @@ def test_a_refused_export_leaves_the_old_bundle(sources, bundle, tmp_path):
     there = Path(shutil.copytree(bundle.folder, tmp_path / "bundle"))
     before = {path: path.read_bytes() for path in there.rglob("*") if path.is_file()}
     alike = [dataclasses.replace(one, diagnosis=1) for one in sources.patients]
-    unnoted = [dataclasses.replace(one, crops={}) for one in sources.folds]
-    changed = dataclasses.replace(sources, patients=alike, folds=unnoted)
+    crops = {one.identifier: one.fingerprint for one in alike}
+    folds = [dataclasses.replace(one, crops=crops) for one in sources.folds]
+    changed = dataclasses.replace(sources, patients=alike, folds=folds)
     with pytest.raises(InputError, match="no sample to calibrate on"):
         make_bundle(changed, NAMING, there, draws=20)
     assert {path: path.read_bytes() for path in there.rglob("*") if path.is_file()} == before

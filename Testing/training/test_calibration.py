@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import make_patient
 from fold_helpers import described, split
 from scipy.special import expit
+from training_helpers import make_patient
 
 from MRNLib.errors import InputError
 from MRNLib.metrics import fit_temperature
@@ -26,6 +26,7 @@ def said_by(folds, patients):
         fold.fold: Margins(
             {one.identifier: tuple(random.normal(one.diagnosis, 2, 2)) for one in patients},
             {one.identifier: one.diagnosis for one in patients},
+            {one.identifier: one.fingerprint for one in patients},
         )
         for fold in folds
     }

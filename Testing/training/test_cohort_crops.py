@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import make_patient
 from test_scripts import script, write_cohort
+from training_helpers import make_patient
 
 from MRNLib.errors import InputError
 from MRNLib.training.cohortcrops import crops_of, is_cohort

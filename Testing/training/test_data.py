@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import cut_again, make_patient
 from fold_helpers import write_patients
+from training_helpers import cut_again, make_patient
 
 from MRNLib.anatomy import ROIS, roi
 from MRNLib.casefiles import Case

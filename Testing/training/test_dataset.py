@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import make_patient
+from training_helpers import make_patient
 
 from MRNLib.anatomy import ROI_NAMES, roi
 from MRNLib.errors import InputError

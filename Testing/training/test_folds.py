@@ -6,8 +6,8 @@ import dataclasses
 import json
 
 import pytest
-from conftest import make_patient
 from fold_helpers import described, split, write_patients
+from training_helpers import make_patient
 
 from MRNLib.errors import InputError
 from MRNLib.training.data import load_folder
@@ -28,6 +28,7 @@ RECORD = {
     "settings": {"train": {"seed": 1}},
     "patients": ["a", "b"],
     "held_out_patients": ["c"],
+    "crops": {"a": "01", "b": "23", "c": "45"},
     "last_epoch": {"seconds": 4.5},
 }
 
@@ -46,6 +47,7 @@ def test_a_description_is_read(tmp_path):
     assert (fold.fold, fold.folds, fold.trained_on, fold.seconds) == (0, 2, "phantom", 4.5)
     assert fold.trained == {"a", "b"}
     assert fold.held_out == {"c"}
+    assert fold.crops == {"a": "01", "b": "23", "c": "45"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"fold": "x"}'])
@@ -53,6 +55,15 @@ def test_what_describes_no_fold_is_named(tmp_path, text):
     weights = write_record(tmp_path)
     weights.with_suffix(".json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"fold_0\.json.*does not describe"):
+        read_fold(weights)
+
+
+@pytest.mark.parametrize("lacking", [key for key in RECORD if key != "last_epoch"])
+def test_a_description_that_lacks_something_is_named(tmp_path, lacking):
+    weights = write_record(tmp_path)
+    less = {key: value for key, value in RECORD.items() if key != lacking}
+    weights.with_suffix(".json").write_text(json.dumps(less), encoding="utf-8")
+    with pytest.raises(InputError, match=f"does not describe.*KeyError: '{lacking}'"):
         read_fold(weights)
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import make_patient, tiny_settings
 from safetensors.torch import load_file
+from training_helpers import make_patient, tiny_settings
 
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.training import checkpoint, export

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import make_patient, tiny_settings
+from training_helpers import make_patient, tiny_settings
 
 from MRNLib.errors import InputError
 from MRNLib.training.checkpoint import read_checkpoint

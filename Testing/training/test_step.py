@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from conftest import make_patient, tiny_settings
+from training_helpers import make_patient, tiny_settings
 
 from MRNLib.models.build import build_system
 from MRNLib.training.acceleration import compile_blocks, resolved_precision

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import make_patient, tiny_settings
+from training_helpers import make_patient, tiny_settings
 
 from MRNLib.errors import Cancelled
 from MRNLib.rois import Box

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import cut_again, make_patient, tiny_settings
 from safetensors.torch import load_file
+from scipy.special import expit
+from training_helpers import cut_again, make_patient, tiny_settings
 
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.models.build import build_system
 from MRNLib.training.checkpoint import read_checkpoint, write_checkpoint
 from MRNLib.training.config import TrainingConfig, parse_config
-from MRNLib.training.evaluation import evaluate, probabilities
+from MRNLib.training.evaluation import evaluate, margins
 from MRNLib.training.export import export_fold, load_exported
 from MRNLib.training.folder import CHECKPOINT, METRICS
 from MRNLib.training.lock import LOCK
@@ -156,8 +157,8 @@ def test_export_is_the_inference_part(finished):
     assert not set(record["patients"]) & set(record["held_out_patients"])
     again = load_exported(path)
     indices = range(len(finished.dataset))
-    before = probabilities(finished.model, finished.dataset, indices)
-    assert (before == probabilities(again, finished.dataset, indices)).all()
+    before = margins(finished.model, finished.dataset, indices)
+    assert (before == margins(again, finished.dataset, indices)).all()
 
 
 def test_half_precision_export(finished, tmp_path):
@@ -165,8 +166,8 @@ def test_half_precision_export(finished, tmp_path):
     full = finished.folder.path / "fold_1.safetensors"
     assert path.stat().st_size < 0.6 * full.stat().st_size
     again = load_exported(path)
-    before = probabilities(finished.model, finished.dataset, [0, 1])
-    assert probabilities(again, finished.dataset, [0, 1]) == pytest.approx(before, abs=1e-2)
+    before = expit(margins(finished.model, finished.dataset, [0, 1]))
+    assert expit(margins(again, finished.dataset, [0, 1])) == pytest.approx(before, abs=1e-2)
 
 
 def test_weights_that_are_no_numbers_are_not_exported(config, tmp_path):
@@ -187,13 +188,14 @@ def test_other_settings_are_not_mixed_into_a_training(finished, patients):
         make(finished.config, [cut_again(patients[0]), *patients[1:]], finished.folder.path)
 
 
-def test_a_checkpoint_of_before_crops_were_noted_goes_on(patients, config, tmp_path):
+def test_a_checkpoint_that_does_not_say_of_which_crops_is_refused(patients, config, tmp_path):
     with pytest.raises(Cancelled):
         make(config, patients, tmp_path, stop_after(2)).run()
     tensors, state = read_checkpoint(tmp_path / CHECKPOINT)
     del state["crops"]
     write_checkpoint(tmp_path / CHECKPOINT, tensors, state)
-    assert make(config, patients, tmp_path).position.updates == 2
+    with pytest.raises(InputError, match="different crops"):
+        make(config, patients, tmp_path)
 
 
 def test_digital_patients_are_not_trained_on_as_human_ones(patients, tmp_path):
@@ -244,5 +246,5 @@ def test_too_little_memory_says_what_helps(patients, tmp_path, monkeypatch):
 
 def test_predictions_leave_the_mode_alone(finished):
     finished.model.train()
-    probabilities(finished.model, finished.dataset, [0])
+    margins(finished.model, finished.dataset, [0])
     assert finished.model.training

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 
 import pytest
 import torch
@@ -14,11 +13,6 @@ from MRNLib.bundle import open_bundle
 from MRNLib.bundle_export import update_bundle
 from MRNLib.bundle_store import CARD
 from MRNLib.errors import BundleError, InputError
-
-
-@pytest.fixture
-def copy(random_bundle, tmp_path):
-    return shutil.copytree(random_bundle, tmp_path / "bundle")
 
 
 def test_weights_come_back_in_half_precision(random_bundle):

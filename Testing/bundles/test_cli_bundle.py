@@ -13,11 +13,6 @@ from MRNLib.cli.app import run
 from MRNLib.cli.console import EXIT_INPUT
 
 
-@pytest.fixture
-def copy(random_bundle, tmp_path):
-    return shutil.copytree(random_bundle, tmp_path / "bundle")
-
-
 def everything_in(folder):
     """Every file and folder below a folder, files with their hash."""
     return {

@@ -1,0 +1,173 @@
+"""The panel during runs, installations and batches, and after them; see panel_states."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from MRNDiagnosisLib.panel_facts import BatchFacts, Facts
+from panel_examples import READY, State
+
+RUNS: list[State] = [
+    (
+        "running",
+        dataclasses.replace(READY, running="diagnose", fraction=0.42, message="Encoding QSM1"),
+        False,
+        "A diagnosis is being made",
+        "statusLabel",
+        "Encoding QSM1",
+    ),
+    (
+        "cancelling",
+        dataclasses.replace(READY, running="diagnose", cancelling=True),
+        False,
+        "A diagnosis is being made",
+        "statusLabel",
+        "Cancelling",
+    ),
+    (
+        "cancelled",
+        dataclasses.replace(READY, cancelled=True),
+        True,
+        "Classify",
+        "statusLabel",
+        "Cancelled. The scene is as it was.",
+    ),
+    (
+        "failed",
+        dataclasses.replace(READY, ended="QSM.nrrd: holds NaN\nWhat to do: mask it"),
+        True,
+        "Classify",
+        "statusLabel",
+        "holds NaN",
+    ),
+    (
+        "GPU memory ran out",
+        dataclasses.replace(READY, running="diagnose", notes=("The GPU ran out of memory.",)),
+        False,
+        "being made",
+        "statusLabel",
+        "Starting",
+    ),
+    (
+        "packages missing",
+        dataclasses.replace(READY, missing=("torch>=2.4",)),
+        False,
+        "install them under Setup",
+        "bannerLabel",
+        "lacks packages",
+    ),
+    (
+        "installing",
+        dataclasses.replace(READY, missing=("torch>=2.4",), running="setup", message="Installing"),
+        False,
+        "Packages are being installed",
+        "setupLabel",
+        "Installing",
+    ),
+    (
+        "failed install",
+        dataclasses.replace(READY, missing=("torch>=2.4",), setup_error="A proxy refused."),
+        False,
+        "torch>=2.4",
+        "setupLabel",
+        "A proxy refused.",
+    ),
+    (
+        "Slicer too old",
+        dataclasses.replace(READY, too_old="This module needs 3D Slicer 5.12.1 or newer."),
+        False,
+        "5.12.1",
+        "bannerLabel",
+        "5.12.1",
+    ),
+    (
+        "segmenting",
+        dataclasses.replace(READY, running="segment", fraction=0.5),
+        False,
+        "being outlined",
+        "nucleiLabel",
+        "50 %",
+    ),
+    (
+        "making a demo patient",
+        Facts(running="sample", fraction=0.1),
+        False,
+        "demo patient is being made",
+        "inputsLabel",
+        "10 %",
+    ),
+    (
+        "adding a model",
+        dataclasses.replace(READY, running="bundle"),
+        False,
+        "model is being added",
+        "bundleLabel",
+        "model is being added",
+    ),
+    (
+        "packages installed",
+        READY,
+        True,
+        "Classify",
+        "setupLabel",
+        "All packages are installed.",
+    ),
+]
+BATCHES: list[State] = [
+    (
+        "batch running",
+        dataclasses.replace(READY, running="batch", batch=BatchFacts("in", "out", 5, 2)),
+        False,
+        "worked through",
+        "batchLabel",
+        "2 of 5 cases done",
+    ),
+    (
+        "batch stopped",
+        dataclasses.replace(READY, batch=BatchFacts("in", "out", 5, 2)),
+        True,
+        "Classify",
+        "batchLabel",
+        "2 of 5 cases done.",
+    ),
+    (
+        "batch with a failed case",
+        dataclasses.replace(READY, batch=BatchFacts("in", "out", 5, 4, 1)),
+        True,
+        "Classify",
+        "batchLabel",
+        "1 failed",
+    ),
+    (
+        "batch finished",
+        dataclasses.replace(READY, batch=BatchFacts("in", "out", 5, 5)),
+        True,
+        "Classify",
+        "batchLabel",
+        "5 of 5 cases done.",
+    ),
+    (
+        "folder without cases",
+        dataclasses.replace(READY, batch=BatchFacts("in", "out", problem="holds no patients")),
+        True,
+        "Classify",
+        "batchLabel",
+        "holds no patients",
+    ),
+    (
+        "batch without a folder for results",
+        dataclasses.replace(READY, batch=BatchFacts("in")),
+        True,
+        "Classify",
+        "batchLabel",
+        "One folder for each case",
+    ),
+    (
+        "cancelling a batch",
+        dataclasses.replace(READY, running="batch", cancelling=True, batch=BatchFacts("a", "b", 2)),
+        False,
+        "worked through",
+        "statusLabel",
+        "Cancelling",
+    ),
+]
