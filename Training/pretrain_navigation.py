@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Pre-trains MRN's encoder by slice navigation, on volumes without labels.
 
-Volumes are prepared once, those of a folder, whatever they are of, or digital patients:
+Volumes are prepared once: digital patients, or those of a folder, whatever they are of:
 
+    python Training/pretrain_navigation.py volumes --out VOLUMES
     python Training/pretrain_navigation.py volumes --data FOLDER --out VOLUMES
-    python Training/pretrain_navigation.py volumes --phantoms 0:200 --out VOLUMES
 
 The method, and one of its baselines with the same tokenizer:
 

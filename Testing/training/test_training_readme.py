@@ -30,8 +30,11 @@ def commands(text: str, name: str) -> list[list[str]]:
 
 
 def understood(module: ModuleType, arguments: list[str]) -> dict[str, object]:
-    """What a script makes of its arguments, before it does anything."""
-    return typer.main.get_command(module.app).make_context("script", arguments).params
+    """What a script, or one of its commands, makes of its arguments before it does anything."""
+    command = typer.main.get_command(module.app)
+    if commands_of_it := getattr(command, "commands", None):
+        command, arguments = commands_of_it[arguments[0]], arguments[1:]
+    return command.make_context("script", arguments).params
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -47,7 +50,7 @@ def test_commands_are_understood(name):
 def test_the_three_commands_fit_together():
     """Each takes what the one before it writes, and the settings that are tried exist."""
     module = script("train_folds")
-    tune, merge = (understood(module, one) for one in commands(README, "train_folds"))
+    *_, tune, merge = (understood(module, one) for one in commands(README, "train_folds"))
     last = commands(README, "export_bundle")[-1]
     final = understood(script("export_bundle"), last)
     crops = {str(understood(script("prepare_crops"), one)["out"]) for one in _crops()}
