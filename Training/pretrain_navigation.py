@@ -22,6 +22,11 @@ Ctrl-C and SIGTERM save first; after these, and after a kill, the same command g
 it was. A training of MRN starts from the result with
 
     --set model.backbone.weights=navigation:ALIGNED
+
+What the model expects to see along a path, as strip.png and path.gif:
+
+    python Training/pretrain_navigation.py show --trained ALIGNED \\
+        --volumes VOLUMES --kind scroll --out runs/scroll
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_group
 from MRNLib.cli.training import Config, Device, Settings, Threads, read_seeds
+from MRNLib.errors import InputError
 
 CORES = os.cpu_count() or 1
 
@@ -132,14 +138,51 @@ def train(
             print(f"written: {file}")
 
 
+@app.command()
+def show(
+    trained: Annotated[Path, typer.Option(help="Folder of a pre-training with dynamics.")],
+    volumes: Prepared,
+    out: Annotated[Path, typer.Option(help="Folder for strip.png and path.gif.")],
+    patient: Annotated[
+        str | None, typer.Option(help="Whose volume; by default the first that was held out.")
+    ] = None,
+    role: Annotated[
+        Literal["QSM", "NM", "T1", "other"] | None,
+        typer.Option(help="Which of the patient's volumes; by default the first."),
+    ] = None,
+    kind: Annotated[
+        Literal["scroll", "tilt", "plane_switch", "zoom", "random_walk"],
+        typer.Option(help="What kind of path."),
+    ] = "scroll",
+    length: Annotated[int, typer.Option(min=2, max=24, help="Slices of the path.")] = 10,
+    known: Annotated[int, typer.Option(min=1, help="Slices that the model is given.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of the path.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Draws a path: the slices that are there, those predicted, and the difference."""
+    from MRNLib.navigation.exported import load_world
+    from MRNLib.navigation.show import chosen_volume, imagine, write_journey
+    from MRNLib.navigation.volumecache import load_volumes
+    from MRNLib.training.distributed import own_device
+
+    if known >= length:
+        raise InputError(f"--known {known} leaves nothing of --length {length} to predict")
+    model = load_world(trained, own_device(device))
+    volume = chosen_volume(load_volumes(volumes), model.held_out, patient, role)
+    journey = imagine(model, volume, kind=kind, length=length, known=known, seed=seed)
+    for file in write_journey(journey, out):
+        print(f"written: {file}")
+
+
 def gap_line(gap: dict[str, Any]) -> str:
     """The held-out errors in words."""
     errors = " ".join(f"{name} {value:.4f}" for name, value in gap["errors"].items())
     interval = gap["interval"]
     range_ = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
     return (
-        f"{gap['patients']} held-out {gap['trained_on']} patients, error of the next slice's "
-        f"latents: {errors}; aligned minus shuffled {gap['aligned_minus_shuffled']:.4f}{range_}"
+        f"Error of the next slice's latents, patients held out: {gap['patients']} "
+        f"({gap['trained_on']}): {errors}; "
+        f"aligned minus shuffled {gap['aligned_minus_shuffled']:.4f}{range_}"
     )
 
 

@@ -88,20 +88,25 @@ class Dynamics(nn.Module):
             hidden = block(hidden, attn_mask=seen)
         return self.norm(hidden).unflatten(1, (frames, count))
 
-    def rollout(self, latents: Tensor, actions: Tensor, steps: int) -> Tensor:
+    def rollout(
+        self, latents: Tensor, actions: Tensor, steps: int, window: int | None = None
+    ) -> Tensor:
         """Predict several frames, each from the predictions before it.
 
         Args:
             latents: ``[B, K, N, C]``: the frames that are known.
             actions: ``[B, K - 1 + steps, 7]``, from the first known frame on.
             steps: Frames to predict.
+            window: How many frames are looked back on, for paths longer than those learned from;
+                None for all.
 
         Returns:
             ``[B, steps, N, C]``.
         """
         known = latents.shape[1]
-        for _ in range(steps):
-            following = self(latents, actions[:, : latents.shape[1]])[:, -1:]
+        for last in range(known, known + steps):
+            seen = slice(max(0, last - window) if window else 0, last)
+            following = self(latents[:, seen], actions[:, seen])[:, -1:]
             latents = torch.cat([latents, following], dim=1)
         return latents[:, known:]
 

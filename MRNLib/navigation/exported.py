@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +133,25 @@ def load_tokenizer(
     return tokenizer.to(device).eval().requires_grad_(False), config
 
 
-def load_world(
-    path: Path, device: str | torch.device = "cpu"
-) -> tuple[Tokenizer, World, NavigationConfig]:
-    """Tokenizer and dynamics of a finished pre-training, as :func:`load_tokenizer` gives the first.
+@dataclass(frozen=True)
+class Trained:
+    """A finished pre-training, in evaluation mode and without gradients.
+
+    Attributes:
+        tokenizer: The encoder.
+        world: Dynamics and picture.
+        config: The settings.
+        held_out: Names of the patients whom no step has seen.
+    """
+
+    tokenizer: Tokenizer
+    world: World
+    config: NavigationConfig
+    held_out: tuple[str, ...]
+
+
+def load_world(path: Path, device: str | torch.device = "cpu") -> Trained:
+    """What a pre-training with dynamics has left.
 
     Args:
         path: The folder of ``tokenizer.safetensors`` and ``dynamics.safetensors``.
@@ -158,7 +174,8 @@ def load_world(
         raise InputError(
             f"Not the dynamics of its description ({first_line(error)}).", file=file, remedy=TRAINED
         ) from error
-    return tokenizer, world.to(device).eval().requires_grad_(False), config
+    world = world.to(device).eval().requires_grad_(False)
+    return Trained(tokenizer, world, config, tuple(description.get("held_out_patients", ())))
 
 
 def _settings(file: Path, description: Mapping[str, Any]) -> NavigationConfig:

@@ -177,6 +177,7 @@ class Pretraining:
             "tokenizer_sha256": hashed,
             "settings": self.config.as_json(),
             "held_out": gap,
+            "held_out_patients": sorted({one.name for one in self.held_out}),
             "last": stage.folder.records()[-1:],
         }
         return Pretrained(file, export(target, world.state_dict(), record), gap)

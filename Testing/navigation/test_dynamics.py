@@ -108,6 +108,16 @@ def test_rollout_feeds_predictions_back():
     assert torch.allclose(found, torch.cat([first, second, third], 1), atol=1e-6)
 
 
+def test_a_long_rollout_looks_back_on_as_many_frames_as_were_learned_from():
+    dynamics, true, moves = model(), latents(), actions()
+    first = dynamics(true[:, 1:3], moves[:, 1:3])[:, 1:]
+    second = dynamics(torch.cat([true[:, 2:3], first], 1), moves[:, 2:4])[:, 1:]
+    found = dynamics.rollout(true[:, :3], moves[:, :4], 2, window=2)
+    assert torch.allclose(found, torch.cat([first, second], 1), atol=1e-6)
+    whole = dynamics.rollout(true[:, :3], moves[:, :4], 2)
+    assert torch.equal(dynamics.rollout(true[:, :3], moves[:, :4], 2, window=9), whole)
+
+
 def test_error_is_of_each_clip():
     predicted, wanted = latents(), latents(5)
     found = latent_errors(predicted, wanted)

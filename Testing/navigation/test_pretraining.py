@@ -121,8 +121,9 @@ def test_what_it_leaves_is_what_it_trained(finished):
     start = "module.tokenizer.encoder.vit."
     assert encoder.keys() == {name.removeprefix(start) for name in stored if start in name}
     assert all(torch.equal(one, stored[start + name]) for name, one in encoder.items())
-    tokenizer, world, config = load_world(out)
-    assert config == tiny_config()
+    trained = load_world(out)
+    tokenizer, world = trained.tokenizer, trained.world
+    assert trained.config == tiny_config()
     assert not any(one.requires_grad for one in [*tokenizer.parameters(), *world.parameters()])
     assert not world.training
     taps, _ = load_tokenizer(out / "tokenizer.safetensors", taps=2)
@@ -221,7 +222,7 @@ def test_arms_with_dynamics_share_a_tokenizer(finished, volumes, tmp_path):
     found = Pretraining(config, volumes, tmp_path, tokenizer=finished.tokenizer.parent).run()
     assert found.tokenizer.read_bytes() == finished.tokenizer.read_bytes()
     assert not (tmp_path / "tokenizer").exists()
-    assert load_world(tmp_path)[2].arm == "zeroed"
+    assert load_world(tmp_path).config.arm == "zeroed"
     # The same command again, and without the option, goes on from what is there.
     assert Pretraining(config, volumes, tmp_path).run() == found
 
@@ -275,6 +276,7 @@ def test_a_loss_that_is_no_number_ends_with_one_error(volumes, tmp_path, monkeyp
 def test_the_gap_is_of_patients_that_no_step_saw(finished, volumes):
     training = Pretraining(tiny_config(), volumes, finished.tokenizer.parent)
     names = [{one.name for one in part} for part in (training.learned_from, training.held_out)]
+    assert load_world(finished.tokenizer.parent).held_out == tuple(names[1])
     assert not names[0] & names[1]
     assert len(names[1]) == 1
     assert len(training.learned_from) + len(training.held_out) == len(volumes)
