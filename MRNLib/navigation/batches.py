@@ -21,8 +21,22 @@ from MRNLib.navigation.volumes import Volume
 from MRNLib.training.distributed import Group
 from MRNLib.training.sampling import generator_for
 
+# Share of a GPU's free memory that volumes may take.
+MOST_MEMORY = 0.5
 # What a generator is for.
 CLIP, MASK, PARTNERS, START, DROP_PATH = range(5)
+
+
+def resident(volumes: Sequence[Volume], device: torch.device) -> list[Volume]:
+    """The volumes where slices are best cut: in a GPU's memory, if they leave half of it free.
+
+    Otherwise they stay where they are, and so does the cutting.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if sum(one.values.nbytes for one in volumes) <= MOST_MEMORY * free:
+            return [one.to(device) for one in volumes]
+    return list(volumes)
 
 
 class Batches:
@@ -42,7 +56,7 @@ class Batches:
         group: Group,
         device: torch.device,
     ) -> None:
-        self.volumes = volumes
+        self.volumes = resident(volumes, device)
         self.config = config
         self.group = group
         self.device = device

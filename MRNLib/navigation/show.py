@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -248,6 +248,6 @@ def _draw(axes: Axes, journey: Journey, row: str, column: int) -> None:
     axes.imshow((true if row == "true" else predicted).numpy(), cmap="gray", vmin=0, vmax=1)
     if row == "true":
         left, up = journey.edges[column]
-        style = {"color": MARK_COLOR, "fontsize": 6, "transform": axes.transAxes}
+        style: dict[str, Any] = {"color": MARK_COLOR, "fontsize": 6, "transform": axes.transAxes}
         axes.text(0.02, 0.5, left, va="center", ha="left", **style)
         axes.text(0.5, 0.98, up, va="top", ha="center", **style)
