@@ -113,12 +113,16 @@ def train(
     read = load_config(config, [*(settings or ()), *([f"arm={arm}"] if arm else ())])
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.navigation.training import Pretraining
+    from MRNLib.navigation.vetting import navigable
     from MRNLib.navigation.volumecache import load_volumes
     from MRNLib.training.distributed import joined, own_device
 
     where = own_device(device)
     there = load_volumes(volumes)
     with joined(where) as group, shown_progress(group.leads) as progress:
+        there, left_out = navigable(there, read.clips)
+        for line in left_out if group.leads else ():
+            print(f"left out: {line}", flush=True)
         training = Pretraining(
             read,
             there,

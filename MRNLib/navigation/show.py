@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from MRNLib.errors import InputError
-from MRNLib.navigation.clips import KindShares, make_clips
+from MRNLib.navigation.clips import make_clips
 from MRNLib.navigation.exported import Trained
 from MRNLib.navigation.poses import LOG_SCALE, ROTATION, TRANSLATION
+from MRNLib.navigation.vetting import of_one_kind
 from MRNLib.navigation.volumes import Volume
 from MRNLib.training.checkpoint import written_or_told
 from MRNLib.writing import replaced
@@ -108,10 +109,7 @@ def imagine(
         InputError: The volume shows too little tissue along any path tried.
     """
     tokenizer, world, config = trained.tokenizer, trained.world, trained.config
-    others = dict.fromkeys(KindShares.model_fields, 0.0)
-    clips = config.clips.model_copy(
-        update={"length": length, "kinds": KindShares(**{**others, kind: 1.0})}
-    )
+    clips = of_one_kind(config.clips, kind, length=length)
     device = next(world.parameters()).device
     made = make_clips([volume], clips, [seed], device)
     latents = tokenizer.latents(made.frames[:, :known]).float()

@@ -121,15 +121,14 @@ class Pretraining:
         identity = self._identity(self.config.tokenizer_identity())
         if file.with_suffix(".json").is_file():
             check_same(file, identity, "--out")
-            return file
-        if self._taken is not None:
+        elif self._taken is not None:
             source = self._taken / TOKENIZER if self._taken.is_dir() else self._taken
             check_same(source, identity, "--tokenizer")
             if self.group.leads:
                 copy_described(source, file)
         else:
             self._train_tokenizer(file, identity, progress)
-        self.group.any(False)  # the other processes wait for the file
+        self.group.any(False)  # nobody goes on before the file is there
         return file
 
     def _train_tokenizer(self, file: Path, identity: dict[str, Any], progress: Progress) -> None:
