@@ -59,12 +59,39 @@ class Bootstrap:
             values: Probability of 1 for each patient (for ``auc`` any score).
         """
         scores = np.asarray(values, np.float64)
+        low, high = np.percentile(self._drawn(name, scores), [2.5, 97.5])
+        value = classification_metrics()[name](self.labels, scores)
+        return value, float(low), float(high)
+
+    def figure_of_mean(self, name: str, rows: ArrayLike) -> Figure:
+        """The mean of a measure over several classifiers, such as trainings of several seeds.
+
+        Args:
+            name: As for :meth:`figure`.
+            rows: ``[classifiers, patients]``; a draw has the same patients for all of them.
+        """
+        scores = np.atleast_2d(np.asarray(rows, np.float64))
+        value = np.mean([classification_metrics()[name](self.labels, row) for row in scores])
+        drawn = np.mean([self._drawn(name, row) for row in scores], axis=0)
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        return float(value), float(low), float(high)
+
+    def difference_of_means(self, name: str, rows: ArrayLike, others: ArrayLike) -> Figure:
+        """:meth:`figure_of_mean` of some rows less that of others, on the same draws."""
+        ends = []
+        for sign, group in ((1, rows), (-1, others)):
+            scores = np.atleast_2d(np.asarray(group, np.float64))
+            drawn = np.mean([self._drawn(name, row) for row in scores], axis=0)
+            ends.append((sign * self.figure_of_mean(name, scores)[0], sign * drawn))
+        low, high = np.percentile(ends[0][1] + ends[1][1], [2.5, 97.5])
+        return ends[0][0] + ends[1][0], float(low), float(high)
+
+    def _drawn(self, name: str, scores: Array) -> Array:
+        """A measure in each draw."""
         drawn = scores[self._chosen]
         if name in OF_DECISIONS:
             drawn = (drawn >= 0.5).astype(np.float64)
-        low, high = np.percentile(_MEASURES[name](self._truth, drawn), [2.5, 97.5])
-        value = classification_metrics()[name](self.labels, scores)
-        return value, float(low), float(high)
+        return _MEASURES[name](self._truth, drawn)
 
     def figures(self, names: Iterable[str], values: ArrayLike) -> dict[str, Figure]:
         """:meth:`figure` of several measures."""
