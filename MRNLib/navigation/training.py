@@ -149,6 +149,8 @@ class Pretraining:
             tokenizer = learner.module.tokenizer
             record = {**tokenizer_record(tokenizer, self.config), "identity": identity}
             record["last"] = stage.folder.records()[-1:]
+            # Whoever measures the encoder later must not do it on these.
+            record["patients"] = sorted({one.name for one in (*self.learned_from, *self.held_out)})
             export(file, tokenizer.encoder.vit.state_dict(), record)
 
     def _second_stage(self, file: Path, progress: Progress) -> Pretrained:
