@@ -135,10 +135,12 @@ def edge_letters(rotation: Tensor) -> tuple[str, str]:
     Args:
         rotation: ``[3, 3]``, as :class:`~MRNLib.navigation.poses.Poses` has it.
     """
-    left, up = (-rotation[:, axis] for axis in (0, 1))
-    letters = ((DIRECTIONS[int(one.abs().argmax())], one) for one in (left, up))
-    first, second = (pair[int(one[one.abs().argmax()] < 0)] for pair, one in letters)
-    return first, second
+    return _letter(-rotation[:, 0]), _letter(-rotation[:, 1])
+
+
+def _letter(direction: Tensor) -> str:
+    axis = int(direction.abs().argmax())
+    return DIRECTIONS[axis][int(direction[axis] < 0)]
 
 
 def action_words(action: Sequence[float]) -> str:
