@@ -28,11 +28,10 @@ ROW_WORDS = {
     "drawn": "drawn from\nlatents",
     "difference": "drawn\nless true",
 }
-# Share of the window of grey values at which a difference has its full colour.
-FULL_DIFFERENCE = 0.5
 # Percentiles of the tissue along a path that are black and white in its pictures.
 WINDOW = (0.5, 99.5)
-TILE, LEFT, HEAD, FOOT, GAP = 1.15, 0.95, 1.05, 0.45, 0.04  # inches
+TILE, LEFT, HEAD, FOOT, GAP = 1.15, 0.95, 0.58, 0.45, 0.04  # inches
+LINE = 0.13  # of the words above a slice
 BREAK = 0.16  # between the slices that are given and those that are not
 FRAME_MILLISECONDS = 900
 
@@ -70,7 +69,9 @@ def strip(journey: Journey) -> Figure:
 
     columns = len(journey)
     width = LEFT + columns * (TILE + GAP) + BREAK + GAP
-    height = HEAD + len(ROWS) * (TILE + GAP) + FOOT
+    words = [_leading_words(journey, column) for column in range(columns)]
+    lines = 1 + max(one.count("\n") for one in words)
+    height = HEAD + lines * LINE + len(ROWS) * (TILE + GAP) + FOOT
     lefts = [
         LEFT + column * (TILE + GAP) + BREAK * (column >= journey.known)
         for column in range(columns)
@@ -88,7 +89,7 @@ def strip(journey: Journey) -> Figure:
             axes = figure.add_axes((left / width, bottom / height, TILE / width, TILE / height))
             _draw(axes, journey, name, column)
             if row == 0:
-                axes.set_title(_leading_words(journey, column), fontsize=7, color=MUTED, pad=2)
+                axes.set_title(words[column], fontsize=7, color=MUTED, pad=2)
     figure.text(0.5, 0.24 / height, _legend(journey), ha="center", color=MUTED, fontsize=7)
     return figure
 
@@ -150,10 +151,9 @@ def _leading_words(journey: Journey, column: int) -> str:
 
 def _legend(journey: Journey) -> str:
     low, high = window(journey)
-    full = FULL_DIFFERENCE * (high - low)
     return (
         f"grey values {low:.2f} (black) to {high:.2f} (white); difference: "
-        f"red is drawn brighter than it is, blue darker, full colour at {full:.2f}"
+        f"red is drawn brighter than it is, blue darker, full colour at {high - low:.2f}"
     )
 
 
@@ -172,8 +172,8 @@ def _draw(axes: Axes, journey: Journey, row: str, column: int) -> None:
     true, drawn = journey.true[column], journey.predicted[column]
     low, high = window(journey)
     if row == "difference":
-        full = FULL_DIFFERENCE * (high - low)
-        axes.imshow((drawn - true).numpy(), cmap="RdBu_r", vmin=-full, vmax=full)
+        shown = (drawn - true).numpy()
+        axes.imshow(shown, cmap="RdBu_r", vmin=low - high, vmax=high - low)
         return
     shown = (true if row == "true" else drawn).numpy()
     axes.imshow(shown, cmap="gray", vmin=low, vmax=high, interpolation="bilinear")
