@@ -53,6 +53,16 @@ class Bundle:
         return f"{self.manifest.name} {self.manifest.version} ({self.sha256[:12]})"
 
     @property
+    def measured_sha256(self) -> str:
+        """One hash over all that its results depend on: everything but the card, which tells them.
+
+        What was measured of a bundle stays known when the card is written from it.
+        """
+        content = self.manifest.model_dump(mode="json")
+        del content["files"][CARD]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
     def needs_t1(self) -> bool:
         """Whether a segmenter was trained with T1."""
         return any("T1" in entry.channels for entry in self.manifest.segmenters.values())

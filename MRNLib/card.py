@@ -47,11 +47,11 @@ def classification_rows(
     of_features = cross_validated_scores(features, everyone.labels)
     blanked = fold_mean(records, "margins_blanked", temperature)
     rows = {
-        f"MRN, boxes from true masks, an upper bound (n={len(records)})": everyone.figures(
+        f"MRN, boxes from true masks (n={len(records)})": everyone.figures(
             whole, fold_mean(records, "margins", temperature)
         ),
-        "Image oracle, cross-validated": everyone.figures(whole, of_features),
-        "Latent oracle": everyone.figures(whole, _latent(records)),
+        f"Image oracle, cross-validated (n={len(records)})": everyone.figures(whole, of_features),
+        f"Latent oracle (n={len(records)})": everyone.figures(whole, _latent(records)),
         "Leakage: MRN on crops with the nuclei blanked": everyone.figures(["auc"], blanked),
     }
     outlined = [record for record in records if "margins_predicted" in record]
@@ -60,9 +60,18 @@ def classification_rows(
     them = Bootstrap([record["pd"] for record in outlined], draws=draws)
     sizes = np.array([list(record["volumes"].values()) for record in outlined])
     of_sizes = cross_validated_scores(sizes, them.labels)
-    own = them.figures(whole, fold_mean(outlined, "margins_predicted", temperature))
+    here = f"(n={len(outlined)})"
+    chosen = [place for place, record in enumerate(records) if "margins_predicted" in record]
+    own = fold_mean(outlined, "margins_predicted", temperature)
+    same = {
+        f"MRN, boxes from its own masks {here}": them.figures(whole, own),
+        f"MRN, boxes from true masks, the same patients {here}": them.figures(
+            whole, fold_mean(outlined, "margins", temperature)
+        ),
+        f"Image oracle, the same patients {here}": them.figures(whole, of_features[chosen]),
+    }
     return {
-        f"MRN, boxes from its own masks (n={len(outlined)})": own,
+        **same,
         **rows,
         "Leakage: volumes of predicted masks, cross-validated": them.figures(["auc"], of_sizes),
     }

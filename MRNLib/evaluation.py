@@ -121,7 +121,7 @@ def evaluate(
     known = {
         record["seed"]: record
         for record in _read(records_file)
-        if record["bundle"] == bundle.sha256
+        if record["bundle"] == bundle.measured_sha256
     }
     wanted = [
         (seed, number < segmented)
@@ -137,7 +137,7 @@ def evaluate(
         contextlib.closing(in_processes(_record, wanted, workers, start)) as measured,
     ):
         for number, found in enumerate(measured, start=1):
-            record = found | {"bundle": bundle.sha256}
+            record = found | {"bundle": bundle.measured_sha256}
             known[record["seed"]] = record
             stream.write(json.dumps(record) + "\n")
             stream.flush()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from MRNLib.bundle import open_bundle
+from MRNLib.bundle_export import update_bundle
 from MRNLib.canonical_phantom import CanonicalPhantom, blank_nuclei, overlaps, volumes
 from MRNLib.card import card, classification_rows
 from MRNLib.evaluation import PREDICTED, evaluate
@@ -83,7 +86,7 @@ def test_evaluation_goes_on_where_it_stopped_and_ignores_other_bundles(random_bu
 def test_what_was_outlined_beyond_segmented_stays_out_of_the_figures(random_bundle, tmp_path):
     bundle = open_bundle(random_bundle)
     file = tmp_path / "records.jsonl"
-    records = [record | {"bundle": bundle.sha256} for record in synthetic(60, _rng())]
+    records = [record | {"bundle": bundle.measured_sha256} for record in synthetic(60, _rng())]
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
     before = file.read_text()
     seeds = [record["seed"] for record in records]
@@ -152,6 +155,20 @@ def synthetic(number, rng):
 
 
 KEYS = ("CN", "PUT", "GP", "TH", "STN", "SN", "RN", "DN", "NM-SN")
+
+
+def test_a_new_card_leaves_what_was_measured_known(random_bundle, tmp_path):
+    folder = shutil.copytree(random_bundle, tmp_path / "bundle")
+    before = open_bundle(folder)
+    update_bundle(before, card="# Another card")
+    after = open_bundle(folder)
+    assert after.sha256 != before.sha256
+    assert after.measured_sha256 == before.measured_sha256
+    calibration = before.manifest.calibration.model_copy(update={"temperature": 7.0})
+    other = dataclasses.replace(
+        after, manifest=after.manifest.model_copy(update={"calibration": calibration})
+    )
+    assert other.measured_sha256 != before.measured_sha256
 
 
 def test_card_states_figures_oracles_and_leakage(random_bundle):

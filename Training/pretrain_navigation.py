@@ -165,7 +165,8 @@ def show(
 ) -> None:
     """Draws a path: the slices that are there, those predicted, and the difference."""
     from MRNLib.navigation.exported import load_world
-    from MRNLib.navigation.show import chosen_volume, imagine, write_journey
+    from MRNLib.navigation.journey import chosen_volume, imagine
+    from MRNLib.navigation.show import write_journey
     from MRNLib.navigation.volumecache import load_volumes
     from MRNLib.training.distributed import own_device
 

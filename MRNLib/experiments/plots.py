@@ -192,7 +192,12 @@ def decision_figure(table: Table, measurer: Measurer, label: str | None) -> Figu
     _limits(axes, (0, 1), (-0.06, top + 0.03))
     axes.set_xlabel("threshold probability", fontsize=9, color=INK)
     axes.set_ylabel("net benefit per patient", fontsize=9, color=INK)
-    axes.set_title(_title("Decision curves", measurer), fontsize=10, color=INK, loc="left")
+    axes.set_title(
+        _title("Decision curves at the cohort's share of PD, not calibrated", measurer),
+        fontsize=10,
+        color=INK,
+        loc="left",
+    )
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=8.5)
     return figure
 

@@ -88,11 +88,12 @@ def _weights_section(tables: Sequence[Table], measurer: Measurer) -> list[str]:
 
 def _reading(facts: Facts) -> list[str]:
     lines = [
-        f"Figures are percentages; 95 % bootstrap intervals over the {facts.evaluation} patients "
-        "in brackets, decisions at a probability of .5. *p* is DeLong's test of the row's AUC "
-        "against the full model's on the same patients, not corrected for the number of rows. "
-        "Every row is one training with one seed: neither interval nor *p* holds the spread "
-        "between trainings.",
+        f"Figures are percentages; 95 % bootstrap intervals over the {facts.evaluation} patients, "
+        "drawn within each class, in brackets; decisions at a probability of .5. An interval of "
+        "the ECE lies mostly above its value, because noise adds to it. *p* is DeLong's test of "
+        "the row's AUC against the full model's on the same patients, not corrected for the number "
+        "of rows. Every row is one training with one seed: neither interval nor *p* holds the "
+        "spread between trainings.",
         "",
         "At evaluation the boxes of all systems come from the true masks (those of the data), so "
         "that no figure holds a segmentation's errors. SERes10 and SERes10-mSupMoCo also see the "

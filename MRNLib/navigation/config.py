@@ -245,7 +245,6 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> NavigationC
         overrides: ``group.key=value`` texts, as in ``train.learning_rate=1e-4``.
 
     Raises:
-        InputError: A missing file, bad YAML, an unknown key (with the nearest known one), or a bad
-            value.
+        InputError: A missing file, bad YAML, an unknown key, or a bad value.
     """
     return checked(read_settings(path, overrides), NavigationConfig, path)

@@ -3,23 +3,61 @@
 arXiv 2605.06487 is known here by a summary, which names "a latent dynamics model" of "action
 trajectories" and no architecture. Ours follows V-JEPA 2-AC (arXiv 2506.09985): a frame-causal
 transformer over the latents of a frozen encoder, L1 on layer-normed latents, teacher forcing and a
-short rollout. Unlike there, an action is added to its frame's tokens instead of standing beside
-them, and no pose is given but by the actions, so that where a slice lies has to be seen.
+short rollout. Unlike there, an action does not stand beside its frame's tokens: it is added to
+them, and scales and shifts them in each block, as a diffusion transformer is told its time (DiT,
+arXiv 2212.09748). No pose is given but by the actions, so that where a slice lies has to be seen.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from MRNLib.models.fusion import depth_embedding
 from MRNLib.navigation.config import DynamicsSettings
-from MRNLib.navigation.poses import ACTION_SIZE, TRANSLATION
+from MRNLib.navigation.poses import ACTION_SIZE
 from MRNLib.navigation.tokenizer import layer_normed
 from MRNLib.training.initialisation import POSITION_SCALE
 
-TRANSLATION_SCALE = 10.0  # mm that count as much as a radian
+# An ordinary step of each part of an action: mm, radians, log-scale. Told in these units the parts
+# are of order 1; told in mm / 10, radians and log-scale they hardly moved the tokens they are added
+# to, and after 600 steps the actions were still ignored.
+UNITS = (3.0, 3.0, 3.0, 0.1, 0.1, 0.1, 0.1)
+
+
+class SteeredBlock(Block):
+    """A transformer block that an action steers: it scales and shifts what each half works on.
+
+    Where a structure goes depends on the action and on the structure, which is a product, and sums
+    alone are slow to learn one. In the beginning nothing is steered.
+
+    Args:
+        width: Channels C.
+        heads: Attention heads.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads, qkv_bias=True)
+        self.steer = nn.Linear(width, 4 * width)
+        nn.init.zeros_(self.steer.weight)
+        nn.init.zeros_(self.steer.bias)
+
+    def forward(  # type: ignore[override]
+        self, x: Tensor, attn_mask: Tensor, action: Tensor
+    ) -> Tensor:
+        """Tokens ``[B, T, N, C]`` after the block.
+
+        Args:
+            x: ``[B, T, N, C]``.
+            attn_mask: ``[T * N, T * N]`` bool: who sees whom.
+            action: ``[B, T, 1, C]``, embedded.
+        """
+        scale, shift, scale_after, shift_after = self.steer(F.silu(action)).chunk(4, dim=-1)
+        steered = (self.norm1(x) * (1 + scale) + shift).flatten(1, 2)
+        x = x + self.attn(steered, attn_mask=attn_mask).view_as(x)
+        return x + self.mlp(self.norm2(x) * (1 + scale_after) + shift_after)
 
 
 class Dynamics(nn.Module):
@@ -35,8 +73,11 @@ class Dynamics(nn.Module):
         settings: Its own width, depth and heads.
     """
 
+    units: Tensor
+
     def __init__(self, width: int, tokens: int, settings: DynamicsSettings) -> None:
         super().__init__()
+        self.register_buffer("units", torch.tensor(UNITS), persistent=False)
         inner = settings.width
         self.project = nn.Linear(width, inner)
         self.position = nn.Parameter(torch.randn(tokens, inner) * POSITION_SCALE)
@@ -44,7 +85,7 @@ class Dynamics(nn.Module):
             nn.Linear(ACTION_SIZE, inner), nn.GELU(), nn.Linear(inner, inner)
         )
         self.blocks = nn.ModuleList(
-            Block(inner, settings.heads, qkv_bias=True) for _ in range(settings.depth)
+            SteeredBlock(inner, settings.heads) for _ in range(settings.depth)
         )
         self.norm = nn.LayerNorm(inner)
         self.change = nn.Linear(inner, width)
@@ -79,14 +120,13 @@ class Dynamics(nn.Module):
             ``[B, T, N, width]``.
         """
         frames, count = latents.shape[1:3]
-        embedded = self.action(_scaled(_filled(actions, latents)))[:, :, None]
+        embedded = self.action(_filled(actions, latents) / self.units)[:, :, None]
         moment = depth_embedding(frames, self.position.shape[-1], latents.device)[:, None]
         hidden = self.project(latents) + self.position + moment + embedded
         seen = frame_causal_mask(frames, count, latents.device)
-        hidden = hidden.flatten(1, 2)
         for block in self.blocks:
-            hidden = block(hidden, attn_mask=seen)
-        return self.norm(hidden).unflatten(1, (frames, count))
+            hidden = block(hidden, seen, embedded)
+        return self.norm(hidden)
 
     def rollout(
         self, latents: Tensor, actions: Tensor, steps: int, window: int | None = None
@@ -124,9 +164,3 @@ def _filled(actions: Tensor | None, latents: Tensor) -> Tensor:
         return latents.new_zeros(batch, frames, ACTION_SIZE)
     still = latents.new_zeros(batch, frames - actions.shape[1], ACTION_SIZE)
     return torch.cat([actions.to(latents), still], dim=1)
-
-
-def _scaled(actions: Tensor) -> Tensor:
-    scale = actions.new_ones(ACTION_SIZE)
-    scale[TRANSLATION] /= TRANSLATION_SCALE
-    return actions * scale

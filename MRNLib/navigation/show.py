@@ -1,144 +1,39 @@
-"""What a pre-trained model expects to see along a path, beside what is there: to look at.
-
-The first slices of a path are given; each further one is predicted from the predictions before it
-and the action, and drawn by the picture that has learned beside the dynamics.
-"""
+"""A journey to look at: a strip of its slices (PNG) and an animation (GIF)."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from MRNLib.errors import InputError
-from MRNLib.navigation.clips import make_clips
-from MRNLib.navigation.exported import Trained
+from MRNLib.navigation.journey import Journey
 from MRNLib.navigation.poses import LOG_SCALE, ROTATION, TRANSLATION
-from MRNLib.navigation.vetting import of_one_kind
-from MRNLib.navigation.volumes import Volume
+from MRNLib.navigation.volumes import BACKGROUND
 from MRNLib.training.checkpoint import written_or_told
 from MRNLib.writing import replaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-ROWS = ("true", "predicted", "difference")
-# The patient's sides at the upper and the lower end of each axis of the world.
-DIRECTIONS = ("LR", "PA", "SI")
-# Grey values of a difference at which its colour is full.
-FULL_DIFFERENCE = 0.4
-TILE, LEFT, HEAD, FOOT, GAP = 1.15, 0.85, 0.75, 0.45, 0.04  # inches
-FRAME_MILLISECONDS = 600
-
-
-@dataclass(frozen=True)
-class Journey:
-    """A path through a volume, seen and imagined.
-
-    Attributes:
-        title: Whose slices along what path.
-        warning: Said in colour where the volume is no person's; None otherwise.
-        known: Slices that were given.
-        actions: ``[T - 1, 7]``.
-        edges: What lies beyond each slice's left and upper edge, such as ``("R", "A")``.
-        true: ``[T, S, S]`` in [0, 1].
-        predicted: ``[T, S, S]``: the given slices drawn from their own latents, the others from
-            predicted ones.
-    """
-
-    title: str
-    warning: str | None
-    known: int
-    actions: Tensor
-    edges: tuple[tuple[str, str], ...]
-    true: Tensor
-    predicted: Tensor
-
-    def __len__(self) -> int:
-        return len(self.true)
-
-
-def chosen_volume(
-    volumes: Sequence[Volume], unseen: Collection[str], patient: str | None, role: str | None
-) -> Volume:
-    """The volume to go through.
-
-    Args:
-        volumes: To choose from.
-        unseen: Patients who were held out of the pre-training.
-        patient: Whose; None for the first of the unseen, or the first if nobody of these is.
-        role: Of which kind; None for the first.
-
-    Raises:
-        InputError: There is no such volume.
-    """
-    found = [one for one in volumes if role in (None, one.role) and patient in (None, one.name)]
-    if not found:
-        wanted = " and ".join(
-            f"{name} {value}" for name, value in (("patient", patient), ("role", role)) if value
-        )
-        raise InputError(
-            f"none of {len(volumes)} volumes is of {wanted}",
-            expected=f"such as {volumes[0].name}, {volumes[0].role}",
-        )
-    return min(found, key=lambda one: one.name not in unseen)
-
-
-@torch.no_grad()
-def imagine(
-    trained: Trained, volume: Volume, *, kind: str, length: int, known: int, seed: int
-) -> Journey:
-    """Follows a path through a volume with open eyes and with closed ones.
-
-    Args:
-        trained: The model.
-        volume: Where to go.
-        kind: Of the path: ``scroll``, ``tilt``, ``plane_switch``, ``zoom`` or ``random_walk``.
-        length: Slices.
-        known: How many of the first are given; at least one.
-        seed: Of the path.
-
-    Raises:
-        InputError: The volume shows too little tissue along any path tried.
-    """
-    tokenizer, world, config = trained.tokenizer, trained.world, trained.config
-    clips = of_one_kind(config.clips, kind, length=length)
-    device = next(world.parameters()).device
-    made = make_clips([volume], clips, [seed], device)
-    latents = tokenizer.latents(made.frames[:, :known]).float()
-    following = world.dynamics.rollout(
-        latents, made.actions, length - known, window=config.clips.length - 1
-    )
-    drawn = world.picture.frames(torch.cat([latents, following], dim=1))
-    path = kind.replace("_", " ")
-    return Journey(
-        title=f"{volume}{', held out' if volume.name in trained.held_out else ''}: {path}",
-        warning="Digital patient." if volume.phantom else None,
-        known=known,
-        actions=made.actions[0].cpu(),
-        edges=tuple(edge_letters(one) for one in made.poses.rotation[0]),
-        true=made.frames[0].cpu(),
-        predicted=drawn[0].clamp(0, 1).float().cpu(),
-    )
-
-
-def edge_letters(rotation: Tensor) -> tuple[str, str]:
-    """The sides of the patient that a slice's left and upper edge are turned to.
-
-    Args:
-        rotation: ``[3, 3]``, as :class:`~MRNLib.navigation.poses.Poses` has it.
-    """
-    left, up = (-rotation[:, axis] for axis in (0, 1))
-    letters = ((DIRECTIONS[int(one.abs().argmax())], one) for one in (left, up))
-    first, second = (pair[int(one[one.abs().argmax()] < 0)] for pair, one in letters)
-    return first, second
+ROWS = ("true", "drawn", "difference")
+# What a row is called; "drawn" changes where prediction begins, which the strip marks.
+ROW_WORDS = {
+    "true": "true",
+    "drawn": "drawn from\nlatents",
+    "difference": "drawn\nless true",
+}
+# Percentiles of the tissue along a path that are black and white in its pictures.
+WINDOW = (0.5, 99.5)
+TILE, LEFT, HEAD, FOOT, GAP = 1.15, 0.95, 0.58, 0.45, 0.04  # inches
+LINE = 0.13  # of the words above a slice
+BREAK = 0.16  # between the slices that are given and those that are not
+FRAME_MILLISECONDS = 900
 
 
 def action_words(action: Sequence[float]) -> str:
@@ -159,47 +54,66 @@ def action_words(action: Sequence[float]) -> str:
     return "\n".join(words) or "stays"
 
 
+def window(journey: Journey) -> tuple[float, float]:
+    """Grey values that are black and white, for all slices of a journey, true and drawn."""
+    tissue = journey.true[journey.true > BACKGROUND]
+    if not len(tissue):
+        return 0.0, 1.0
+    low, high = torch.quantile(tissue, tissue.new_tensor(WINDOW) / 100).tolist()
+    return (low, high) if high - low > 0.01 else (0.0, 1.0)
+
+
 def strip(journey: Journey) -> Figure:
-    """All slices of a journey: true above predicted above their difference, actions on top."""
+    """All slices of a journey: true above drawn above their difference, actions on top."""
     from MRNLib.figures import INK, MUTED, new_figure
 
     columns = len(journey)
-    width = LEFT + columns * (TILE + GAP)
-    height = HEAD + len(ROWS) * (TILE + GAP) + FOOT
+    width = LEFT + columns * (TILE + GAP) + BREAK + GAP
+    words = [_leading_words(journey, column) for column in range(columns)]
+    lines = 1 + max(one.count("\n") for one in words)
+    height = HEAD + lines * LINE + len(ROWS) * (TILE + GAP) + FOOT
+    lefts = [
+        LEFT + column * (TILE + GAP) + BREAK * (column >= journey.known)
+        for column in range(columns)
+    ]
     figure = new_figure(width, height, journey.warning)
     figure.text(0.1 / width, 1 - 0.08 / height, journey.title, va="top", color=INK, fontsize=10)
+    for left, said in ((lefts[0], "given"), (lefts[journey.known], "predicted")):
+        figure.text(left / width, 1 - 0.32 / height, said, va="top", color=INK, fontsize=9)
+    figure.add_artist(_upright((lefts[journey.known] - (BREAK + GAP) / 2) / width, height))
     for row, name in enumerate(ROWS):
         bottom = FOOT + (len(ROWS) - 1 - row) * (TILE + GAP)
         middle = (bottom + TILE / 2) / height
-        figure.text(0.1 / width, middle, name, va="center", color=INK, fontsize=9)
-        for column in range(columns):
-            left = LEFT + column * (TILE + GAP)
+        figure.text(0.1 / width, middle, ROW_WORDS[name], va="center", color=INK, fontsize=9)
+        for column, left in enumerate(lefts):
             axes = figure.add_axes((left / width, bottom / height, TILE / width, TILE / height))
             _draw(axes, journey, name, column)
             if row == 0:
-                words = _leading_words(journey, column)
-                axes.set_title(words, fontsize=7, color=MUTED, pad=2)
+                axes.set_title(words[column], fontsize=7, color=MUTED, pad=2)
+    figure.text(0.5, 0.24 / height, _legend(journey), ha="center", color=MUTED, fontsize=7)
     return figure
 
 
 def animation(journey: Journey) -> list[Figure]:
-    """One figure a slice: true, predicted, difference, and the action that led there."""
+    """One figure a slice: true, drawn, difference, and the action that led there."""
     from MRNLib.figures import INK, MUTED, new_figure
 
-    tile, gap, foot, head = 2.3, 0.06, 0.4, 0.75
+    tile, gap, foot, head = 2.3, 0.06, 0.5, 0.78
     width, height = len(ROWS) * (tile + gap) + gap, foot + tile + head
     figures = []
     for column in range(len(journey)):
         figure = new_figure(width, height, journey.warning)
         words = _leading_words(journey, column).replace("\n", ", ")
-        said = f"{column + 1}/{len(journey)}: {words}"
+        state = "given" if column < journey.known else "predicted"
+        said = f"{column + 1}/{len(journey)} {state}: {words}"
         figure.text(0.1 / width, 1 - 0.08 / height, journey.title, va="top", color=INK, fontsize=9)
         figure.text(0.1 / width, 1 - 0.3 / height, said, va="top", color=MUTED, fontsize=9)
         for place, name in enumerate(ROWS):
             left = gap + place * (tile + gap)
             axes = figure.add_axes((left / width, foot / height, tile / width, tile / height))
             _draw(axes, journey, name, column)
-            axes.set_title(name, fontsize=8, color=INK, pad=2)
+            axes.set_title(ROW_WORDS[name].replace("\n", " "), fontsize=8, color=INK, pad=2)
+        figure.text(0.5, 0.26 / height, _legend(journey), ha="center", color=MUTED, fontsize=7)
         figures.append(figure)
     return figures
 
@@ -230,22 +144,56 @@ def write_journey(journey: Journey, folder: Path) -> list[Path]:
 
 def _leading_words(journey: Journey, column: int) -> str:
     """What was done to come to a slice."""
-    words = action_words(journey.actions[column - 1].tolist()) if column else "start"
-    return f"{words}\n(given)" if column < journey.known else words
+    if column:
+        return action_words(journey.actions[column - 1].tolist())
+    return f"{journey.width_mm:.0f} mm wide"
+
+
+def _legend(journey: Journey) -> str:
+    low, high = window(journey)
+    return (
+        f"grey values {low:.2f} (black) to {high:.2f} (white); difference: "
+        f"red is drawn brighter than it is, blue darker, full colour at {high - low:.2f}"
+    )
+
+
+def _upright(place: float, height: float) -> Line2D:
+    """A line from the lowest row to the headings, at a share of a figure's width."""
+    from matplotlib.lines import Line2D
+
+    from MRNLib.figures import MUTED
+
+    ends = [FOOT / height, 1 - 0.32 / height]
+    return Line2D([place, place], ends, linewidth=0.8, color=MUTED)
 
 
 def _draw(axes: Axes, journey: Journey, row: str, column: int) -> None:
+    axes.axis("off")
+    true, drawn = journey.true[column], journey.predicted[column]
+    low, high = window(journey)
+    if row == "difference":
+        shown = (drawn - true).numpy()
+        axes.imshow(shown, cmap="RdBu_r", vmin=low - high, vmax=high - low)
+        return
+    shown = (true if row == "true" else drawn).numpy()
+    axes.imshow(shown, cmap="gray", vmin=low, vmax=high, interpolation="bilinear")
+    if row == "true":
+        _mark(axes, journey.edges[column])
+
+
+def _mark(axes: Axes, edges: tuple[str, str]) -> None:
+    """The patient's sides at the left and the upper edge, readable on black and on white."""
+    from matplotlib.patheffects import withStroke
+
     from MRNLib.figures import MARK_COLOR
 
-    axes.axis("off")
-    true, predicted = journey.true[column], journey.predicted[column]
-    if row == "difference":
-        shown = (predicted - true).numpy()
-        axes.imshow(shown, cmap="RdBu_r", vmin=-FULL_DIFFERENCE, vmax=FULL_DIFFERENCE)
-        return
-    axes.imshow((true if row == "true" else predicted).numpy(), cmap="gray", vmin=0, vmax=1)
-    if row == "true":
-        left, up = journey.edges[column]
-        style: dict[str, Any] = {"color": MARK_COLOR, "fontsize": 6, "transform": axes.transAxes}
-        axes.text(0.02, 0.5, left, va="center", ha="left", **style)
-        axes.text(0.5, 0.98, up, va="top", ha="center", **style)
+    style: dict[str, Any] = {
+        "color": MARK_COLOR,
+        "fontsize": 8,
+        "weight": "bold",
+        "transform": axes.transAxes,
+        "path_effects": [withStroke(linewidth=1.6, foreground="black")],
+    }
+    left, up = edges
+    axes.text(0.03, 0.5, left, va="center", ha="left", **style)
+    axes.text(0.5, 0.97, up, va="top", ha="center", **style)

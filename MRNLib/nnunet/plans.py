@@ -28,6 +28,7 @@ class Schedule:
         validation_iterations: Validation batches after each epoch.
         foreground: Share of patches centred on a nucleus; the others lie anywhere in the head.
         learning_rate: Of AdamW at the start; it falls to zero by nnU-Net's polynomial rule.
+        seed: Of weights, patches and augmentation.
     """
 
     epochs: int
@@ -35,6 +36,7 @@ class Schedule:
     validation_iterations: int = 4
     foreground: float = 0.75
     learning_rate: float = 2e-3
+    seed: int = 1
 
 
 @dataclass(frozen=True)

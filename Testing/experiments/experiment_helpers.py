@@ -20,13 +20,17 @@ from MRNLib.experiments.cells import (
     masking_name,
 )
 from MRNLib.experiments.cohorts import open_data
+from MRNLib.experiments.preface import Facts
 from MRNLib.experiments.results import CellResult, Job
+from MRNLib.experiments.tables import TABLES
 from MRNLib.radiomics_models import MODELS
 from MRNLib.training.crops import PatientCrops, RoiCrop
 from MRNLib.training.data import save_crops
 
 CONFIGS = Path(__file__).parents[2] / "Training" / "configs"
 SHAPE = (4, 22, 30)
+ALL = list(TABLES.values())
+FACTS = Facts("phantom", "python Training/reproduce_tables.py --scale tiny", "tiny", 2000, 60)
 
 
 def make_patient(number: int, *, phantom: bool = True, seed: int | None = None) -> PatientCrops:

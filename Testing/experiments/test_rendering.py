@@ -10,33 +10,18 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from experiment_helpers import CONFIGS, all_results
+from experiment_helpers import ALL, CONFIGS, FACTS, all_results
 
 from MRNLib import __version__
 from MRNLib.experiments import origin, plots
 from MRNLib.experiments.cells import CELLS, FULL, ORACLES, SCALES
-from MRNLib.experiments.findings import findings, p_text
 from MRNLib.experiments.layout import Row
 from MRNLib.experiments.measuring import Measurer
 from MRNLib.experiments.plots import write_plots
-from MRNLib.experiments.preface import Facts
 from MRNLib.experiments.recipes import departures
 from MRNLib.experiments.rendering import page, with_oracles, write_csv
 from MRNLib.experiments.tables import TABLES
 from MRNLib.radiomics import FAMILIES
-
-ALL = list(TABLES.values())
-FACTS = Facts("phantom", "python Training/reproduce_tables.py --scale tiny", "tiny", 2000, 60)
-
-
-@pytest.fixture(scope="module")
-def measurer() -> Measurer:
-    return Measurer(all_results(mrn=4.0, seres10=0.5), {}, draws=30)
-
-
-@pytest.fixture(scope="module")
-def text(measurer) -> str:
-    return page(ALL, measurer, FACTS, {"2": ["components.png"]})
 
 
 def section(text: str, title: str) -> list[list[str]]:
@@ -120,41 +105,6 @@ def test_notes_are_on_the_page(measurer):
     assert "Two other learning rates were tried." in page(ALL, measurer, facts, {})
 
 
-def test_the_text_follows_the_figures(measurer):
-    lines = findings(ALL, measurer)
-    above = next(line for line in lines if "that of SERes10 (" in line and "of MRN" in line)
-    assert re.fullmatch(
-        r"- The AUC of MRN is [\d.]+ points above that of SERes10 \(p .*\)\.", above
-    )
-    equal = Measurer(all_results(mrn=0.01, seres10=0.01), {}, draws=20)
-    lines = findings(ALL, equal)
-    line = next(line for line in lines if "that of SERes10 (" in line and "of MRN" in line)
-    assert "not told apart" in line
-    worse = Measurer(all_results(mrn=0.1, mrn_d_ffa_sfa_dpt=5.0), {}, draws=20)
-    lines = findings(ALL, worse)
-    line = next(line for line in lines if "Table 2: mSupMoCo (in the full model)" in line)
-    assert ": this training scored lower with it (−" in line
-
-
-def test_one_seed_and_many_comparisons_are_told_once_before_the_list(measurer, text):
-    lines = findings(ALL, measurer)
-    compared = sum(line.count("(p ") + line.count(", p ") for line in lines[2:])
-    assert compared >= 20
-    assert "One seed stands behind each row" in lines[0]
-    assert f"not corrected for the {compared} comparisons below" in lines[0]
-    assert text.count("One seed stands behind each row") == 1
-    for word in ("helps", "harms", "makes no difference"):
-        assert word not in text
-
-
-def test_a_difference_in_epochs_is_part_of_what_was_seen(measurer):
-    found = [line for line in findings([TABLES["2"]], measurer) if "Table 2: " in line]
-    said = "; phase 1 is part of the difference: 6 epochs against 5)"
-    assert [line.split()[3] for line in found if said in line] == ["DPT"]
-    pair = [line for line in findings([TABLES["6"]], measurer) if "SERes10-mSupMoCo" in line]
-    assert said in pair[0]
-
-
 def test_what_each_system_sees_is_told(text):
     rows = section(text, "All systems")
     sees = {cells[0].strip("*"): cells[rows[0].index("Sees")] for cells in rows[1:]}
@@ -234,23 +184,6 @@ def test_a_commit_is_told_of_this_checkout_alone(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("PATH", "")
     assert asked() == ""  # no git
-
-
-def test_without_the_full_model_nothing_is_claimed():
-    results = all_results()
-    del results[FULL]
-    lines = findings(ALL, Measurer(results, {FULL: "no space left"}, draws=20))
-    assert lines == [
-        "- The full model is not there (failed: no space left), so nothing is compared with it."
-    ]
-
-
-@pytest.mark.parametrize(
-    ("p", "text"),
-    [(0.5, ".500"), (0.0123, ".012"), (0.0001, "<.001"), (1.0, "1"), (float("nan"), "–")],
-)
-def test_p_values(p, text):
-    assert p_text(p) == text
 
 
 def test_the_csv_holds_shares_and_is_marked(measurer, tmp_path):

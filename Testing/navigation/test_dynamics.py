@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from MRNLib.navigation.config import DynamicsSettings
-from MRNLib.navigation.dynamics import Dynamics
+from MRNLib.navigation.dynamics import UNITS, Dynamics
 from MRNLib.navigation.losses import latent_errors
+from MRNLib.navigation.poses import LOG_SCALE, ROTATION, TRANSLATION, Poses, actions_between
 from MRNLib.navigation.tokenizer import layer_normed
+from MRNLib.navigation.trajectories import KINDS, MotionSettings, trajectory
 from MRNLib.training.sampling import generator_for
 
 CLIPS, FRAMES, TOKENS, WIDTH = 2, 6, 5, 12
@@ -17,10 +19,11 @@ SETTINGS = DynamicsSettings(width=16, depth=2, heads=2)
 
 
 def model() -> Dynamics:
-    """With random weights everywhere: the change that it starts with is none."""
+    """With random weights everywhere: in the beginning nothing is steered and nothing changes."""
     torch.manual_seed(3)
     dynamics = Dynamics(WIDTH, TOKENS, SETTINGS)
-    torch.nn.init.normal_(dynamics.change.weight)
+    for one in (dynamics.change, *(block.steer for block in dynamics.blocks)):
+        torch.nn.init.normal_(one.weight, std=one.in_features**-0.5)
     return dynamics
 
 
@@ -70,6 +73,20 @@ def test_every_part_of_an_action_changes_its_prediction(part):
     assert torch.allclose(found[:, :2], before[:, :2], atol=1e-6, rtol=0)
 
 
+def test_actions_steer_every_half_of_every_block():
+    """The product of content and action that a sum alone does not give."""
+    dynamics, moves = model(), actions()
+    still = dynamics.context(latents())
+    for block in dynamics.blocks:
+        for part in block.steer.weight.data.chunk(4):
+            kept = part.clone()
+            before = dynamics.context(latents(), moves)
+            part.zero_()
+            assert not torch.allclose(dynamics.context(latents(), moves), before, atol=1e-3)
+            part.copy_(kept)
+    assert not torch.allclose(dynamics.context(latents(), moves), still, atol=1e-2)
+
+
 def test_earlier_frames_are_remembered():
     dynamics = model()
     other = latents()
@@ -78,13 +95,25 @@ def test_earlier_frames_are_remembered():
     assert (difference[:, -1].abs().amax(dim=(1, 2)) > 1e-4).all()
 
 
-def test_translations_count_in_centimetres():
+def test_actions_are_told_in_ordinary_steps():
     dynamics = model()
     seen: list[Tensor] = []
     dynamics.action[0].register_forward_hook(lambda module, given, made: seen.append(given[0]))
     dynamics(latents(), actions())
-    scale = torch.tensor([0.1, 0.1, 0.1, 1, 1, 1, 1])
-    assert torch.allclose(seen[0], actions() * scale)
+    assert torch.allclose(seen[0], actions() / torch.tensor(UNITS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ordinary_steps_are_those_of_the_paths(kind):
+    """Each part that moves along a kind of path is of order 1 in its unit."""
+    bounds = torch.tensor([[-60.0, -80, -60], [60, 80, 60]], dtype=torch.float64)
+    paths = Poses.stack(
+        [trajectory(kind, 8, generator_for(seed), bounds, MotionSettings()) for seed in range(40)]
+    )
+    told = actions_between(paths[:, :-1], paths[:, 1:]) / torch.tensor(UNITS)
+    for part in (TRANSLATION, ROTATION, LOG_SCALE):
+        size = float(told[..., part].norm(dim=-1).square().mean().sqrt())
+        assert size < 1e-6 or 0.4 < size < 3
 
 
 def test_context_without_actions_is_that_of_standing_still():

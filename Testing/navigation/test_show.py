@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -11,15 +12,9 @@ from pretraining_helpers import patients, tiny_config
 
 from MRNLib.errors import InputError
 from MRNLib.navigation.exported import Trained
+from MRNLib.navigation.journey import Journey, chosen_volume, edge_letters, imagine
 from MRNLib.navigation.poses import PLANES
-from MRNLib.navigation.show import (
-    Journey,
-    action_words,
-    chosen_volume,
-    edge_letters,
-    imagine,
-    write_journey,
-)
+from MRNLib.navigation.show import action_words, window, write_journey
 from MRNLib.navigation.tokenizer import Tokenizer
 from MRNLib.navigation.trajectories import KINDS
 from MRNLib.navigation.world import World
@@ -45,6 +40,7 @@ def test_a_path_is_followed_to_its_end(kind):
     assert made.actions.shape == (5, 7)
     assert made.title == f"patient_0 (NM), held out: {kind.replace('_', ' ')}"
     assert made.warning == "Digital patient."
+    assert 0.6 < made.width_mm / (CONFIG.clips.size * CONFIG.clips.pixel_mm) < 1.5
 
 
 def test_only_the_known_slices_are_looked_at():
@@ -79,6 +75,15 @@ def test_edges_are_the_patients():
     """Radiological display: the patient's right on the left of the screen."""
     found = {name: edge_letters(rotation) for name, rotation in PLANES.items()}
     assert found == {"axial": ("R", "A"), "coronal": ("R", "S"), "sagittal": ("A", "S")}
+
+
+def test_grey_values_are_shown_in_the_tissues_own_window():
+    made, _ = journey()
+    grey = torch.zeros_like(made.true)  # half of it is air, which has no say
+    grey[:, :14] = torch.linspace(0.4, 0.6, 14 * 28).unflatten(0, (14, 28))
+    assert window(dataclasses.replace(made, true=grey)) == pytest.approx((0.401, 0.599), abs=1e-3)
+    for useless in (torch.zeros_like(grey), torch.full_like(grey, 0.5)):
+        assert window(dataclasses.replace(made, true=useless)) == (0.0, 1.0)
 
 
 def test_files_are_a_strip_and_an_animation(tmp_path):

@@ -50,11 +50,11 @@ def test_commands_are_understood(name):
 def test_the_three_commands_fit_together():
     """Each takes what the one before it writes, and the settings that are tried exist."""
     module = script("train_folds")
-    *_, tune, merge = (understood(module, one) for one in commands(README, "train_folds"))
+    shipped, tune, merge = (understood(module, one) for one in commands(README, "train_folds"))
     last = commands(README, "export_bundle")[-1]
     final = understood(script("export_bundle"), last)
     crops = {str(understood(script("prepare_crops"), one)["out"]) for one in _crops()}
-    for options in (tune, merge):
+    for options in (shipped, tune, merge):
         assert {str(options["data"]), str(options["validation"])} <= crops
     assert merge["config"] == Path(str(tune["out"])) / "settings.yaml"
     assert merge["merge"]

@@ -8,8 +8,10 @@ patches with foreground, AdamW, frequent checkpoints. Loss and schedule are nnU-
 from __future__ import annotations
 
 import os
+import random
 from typing import Any
 
+import numpy as np
 import torch
 from batchgeneratorsv2.helpers.scalar_type import RandomScalar
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
@@ -41,6 +43,12 @@ class nnUNetTrainerMRNTiny(nnUNetTrainer):  # noqa: N801 - nnU-Net looks trainer
         self.oversample_foreground_percent = schedule["foreground"]
         self.probabilistic_oversampling = True
         self.initial_lr = schedule["learning_rate"]
+        # nnU-Net seeds nothing. With the augmentation in this process and one thread, a training
+        # that is not interrupted repeats.
+        seed = schedule.get("seed", 1)
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
         self.save_every = 2
         # nnU-Net's command takes every core; a user who shares the machine says so with
         # OMP_NUM_THREADS.
