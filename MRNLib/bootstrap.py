@@ -8,6 +8,7 @@ the same values (tested).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,28 @@ Array = NDArray[np.float64]
 # Of a decision at .5; the others are of the score itself.
 OF_DECISIONS = ("accuracy", "f1", "sensitivity", "specificity")
 BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A measure, and what it is in each draw of the patients.
+
+    Attributes:
+        value: Of the patients themselves.
+        draws: ``[draws]``; those of one :class:`Bootstrap` are of the same patients.
+    """
+
+    value: float
+    draws: Array
+
+    def __sub__(self, other: Drawn) -> Drawn:
+        return Drawn(self.value - other.value, self.draws - other.draws)
+
+    @property
+    def figure(self) -> Figure:
+        """The value with its 95 % percentile interval."""
+        low, high = np.percentile(self.draws, [2.5, 97.5])
+        return self.value, float(low), float(high)
 
 
 class Bootstrap:
@@ -63,7 +86,7 @@ class Bootstrap:
         value = classification_metrics()[name](self.labels, scores)
         return value, float(low), float(high)
 
-    def figure_of_mean(self, name: str, rows: ArrayLike) -> Figure:
+    def mean(self, name: str, rows: ArrayLike) -> Drawn:
         """The mean of a measure over several classifiers, such as trainings of several seeds.
 
         Args:
@@ -72,19 +95,7 @@ class Bootstrap:
         """
         scores = np.atleast_2d(np.asarray(rows, np.float64))
         value = np.mean([classification_metrics()[name](self.labels, row) for row in scores])
-        drawn = np.mean([self._drawn(name, row) for row in scores], axis=0)
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        return float(value), float(low), float(high)
-
-    def difference_of_means(self, name: str, rows: ArrayLike, others: ArrayLike) -> Figure:
-        """:meth:`figure_of_mean` of some rows less that of others, on the same draws."""
-        ends = []
-        for sign, group in ((1, rows), (-1, others)):
-            scores = np.atleast_2d(np.asarray(group, np.float64))
-            drawn = np.mean([self._drawn(name, row) for row in scores], axis=0)
-            ends.append((sign * self.figure_of_mean(name, scores)[0], sign * drawn))
-        low, high = np.percentile(ends[0][1] + ends[1][1], [2.5, 97.5])
-        return ends[0][0] + ends[1][0], float(low), float(high)
+        return Drawn(float(value), np.mean([self._drawn(name, row) for row in scores], axis=0))
 
     def _drawn(self, name: str, scores: Array) -> Array:
         """A measure in each draw."""

@@ -59,12 +59,13 @@ def test_figure_of_a_mean_over_classifiers():
     rows = labels + random.normal(0, 1, (3, 60))
     bootstrap = Bootstrap(labels, draws=200, seed=1)
     single = [bootstrap.figure("auc", row) for row in rows]
-    assert bootstrap.figure_of_mean("auc", rows[:1]) == pytest.approx(single[0])
-    value, low, high = bootstrap.figure_of_mean("auc", rows)
+    assert bootstrap.mean("auc", rows[:1]).figure == pytest.approx(single[0])
+    mean = bootstrap.mean("auc", rows)
+    value, low, high = mean.figure
     assert value == pytest.approx(np.mean([one[0] for one in single]))
     # Errors of three classifiers that are made apart even out a little.
     assert high - low < max(one[2] - one[1] for one in single)
-    same = bootstrap.difference_of_means("auc", rows, rows[::-1])
-    assert same == pytest.approx((0.0, 0.0, 0.0))
-    better = bootstrap.difference_of_means("auc", rows + 2 * labels, rows)
-    assert better[1] > 0
+    same = mean - bootstrap.mean("auc", rows[::-1])
+    assert same.figure == pytest.approx((0.0, 0.0, 0.0))
+    better = bootstrap.mean("auc", rows + 2 * labels) - mean
+    assert better.figure[1] > 0

@@ -4,12 +4,13 @@
 What linear and DPT probes read from frozen features, of several pre-trainings at once (arms of
 pretrain_navigation.py, and seeds of each); labelled digital patients are made as they are needed:
 
-    python Training/probe_navigation.py probe --trained ALIGNED --trained ZEROED \\
-        --volumes VOLUMES --out OUT
+    python Training/probe_navigation.py probe \\
+        --trained ALIGNED --trained ZEROED --volumes VOLUMES --out OUT
 
 MRN with few labels behind frozen encoders, from crops of prepare_crops.py:
 
-    python Training/probe_navigation.py labels --trained ALIGNED --trained STATIC \\
+    python Training/probe_navigation.py labels \\
+        --trained ALIGNED --trained STATIC \\
         --config Training/configs/phantom-tiny.yaml \\
         --data CROPS --test TEST_CROPS --out OUT
 

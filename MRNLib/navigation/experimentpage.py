@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from MRNLib.anatomy import NOTICE
-from MRNLib.bootstrap import Figure as Interval
 from MRNLib.errors import InputError
 from MRNLib.markdown import table
 from MRNLib.navigation import experimenttext as text
@@ -147,10 +146,9 @@ def _compared(rows: Rows) -> list[str]:
         cells = []
         for measure in MEASURES:
             if (figure := one.minus(other, measure)) is not None:
-                shown = figure_text(Figure(figure.value, figure.interval, ()), measure.digits, "+")
-                apart = figure.interval and not figure.interval[0] <= 0 <= figure.interval[1]
-                better = (figure.value > 0) == measure.higher
-                cells.append(f"{shown} {'better' if better else 'worse'}" if apart else shown)
+                shown = figure_text(figure, measure.digits, "+")
+                better = "better" if (figure.value > 0) == measure.higher else "worse"
+                cells.append(f"{shown} {better}" if figure.apart else shown)
         body.append([name, *cells])
     header = ["", *(_long(one) for one in MEASURES if not one.pooled)]
     return table(header, body) if body else []
@@ -204,12 +202,18 @@ def _tuned_section(tuned: LabelResults, data: str) -> list[str]:
 
 
 def _auc(row: LabelRow) -> str:
-    value, low, high = row.auc
-    return figure_text(
-        Figure(100 * value, (100 * low, 100 * high), tuple(100 * one for one in row.seeds)), 1
+    return figure_text(_percent(Figure(row.auc[0], row.auc[1:], row.seeds)), 1)
+
+
+def _points(difference: Figure) -> str:
+    """A difference of areas in points of percent."""
+    better = "better" if difference.value > 0 else "worse"
+    shown = figure_text(_percent(difference), 1, "+")
+    return f"{shown} {better}" if difference.apart else shown
+
+
+def _percent(figure: Figure) -> Figure:
+    low, high = figure.interval or (0.0, 0.0)
+    return Figure(
+        100 * figure.value, (100 * low, 100 * high), tuple(100 * one for one in figure.seeds)
     )
-
-
-def _points(interval: Interval) -> str:
-    value, low, high = (100 * one for one in interval)
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -13,9 +13,10 @@ from MRNLib.navigation.probestatistics import Rows
 
 SHARED = (
     "The second stage freezes the encoder, so that the arms aligned, shuffled and zeroed have one "
-    "encoder between them, and one row here: **slice navigation**. It has had half of the "
-    "optimizer steps of masked reconstruction that **tokenizer only** and **static volumes** have "
-    "had; the other half went into the dynamics, which do not reach it."
+    "encoder between them, and one row here: **slice navigation**. It is the encoder of "
+    "**tokenizer only** at the end of the first stage, where that arm goes on with masked "
+    "reconstruction of the frames that the dynamics learn from. What the dynamics have learned is "
+    "not in it."
 )
 
 
@@ -76,9 +77,10 @@ def differences(data: str) -> list[str]:
     return [
         f"### Differences on the same patients ({data})",
         "",
-        "In brackets 95 % by drawing test patients anew; *better* and *worse* where the interval "
-        "leaves out 0. It does not hold the spread between pre-trainings, and with so many "
-        "comparisons one in twenty leaves out 0 by chance.",
+        "In brackets 95 % by drawing test patients anew, in round brackets the least and the "
+        "largest seed's. The interval does not hold the spread between pre-trainings: *better* and "
+        "*worse* stand where it leaves out 0 and all seeds agree. With so many comparisons some do "
+        "by chance.",
         "",
     ]
 
@@ -111,7 +113,9 @@ def labels(results: LabelResults, data: str) -> list[str]:
         f"the rest for all encoders. AUC in % on {results.patients} other patients: mean over "
         "seeds, in brackets 95 % by drawing the test patients anew, in round brackets the least "
         "and the largest seed. A seed draws the labelled patients and the start; where there are "
-        "several pre-trainings of an arm each seed takes another.",
+        "several pre-trainings of an arm each seed takes another. In the differences *better* and "
+        "*worse* stand where the interval, which does not hold the spread between seeds, leaves "
+        "out 0 and all seeds agree.",
         "",
     ]
     return [*lines, SHARED, ""] if NAVIGATION_ENCODER in results.encoders else lines

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from MRNLib.bootstrap import Bootstrap
+from MRNLib.bootstrap import Bootstrap, Drawn
 from MRNLib.bootstrap import Figure as Interval
 from MRNLib.errors import InputError
 from MRNLib.metrics import areas_under_curve
 from MRNLib.navigation.finetunedcells import FINETUNED
 from MRNLib.navigation.labelcells import LABELS
 from MRNLib.navigation.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
+from MRNLib.navigation.probestatistics import Figure
 
 ENCODERS = {
     RANDOM_ENCODER: "random start",
@@ -31,14 +31,23 @@ class LabelRow:
     """One encoder with one number of labels.
 
     Attributes:
-        scores: ``[seeds, patients]`` margins.
-        auc: Mean over seeds, and its 95 % interval by drawing the test patients anew.
+        mean: AUC, mean over seeds, with the draws of the test patients.
         seeds: Each seed's AUC.
+        numbers: The seeds.
     """
 
-    scores: NDArray[np.float64]
-    auc: Interval
+    mean: Drawn
     seeds: tuple[float, ...]
+    numbers: tuple[int, ...]
+
+    @property
+    def auc(self) -> Interval:
+        """Mean over seeds, and its 95 % interval by drawing the test patients anew."""
+        return self.mean.figure
+
+    def same(self, other: LabelRow) -> bool:
+        """Whether both are of the same seeds, so that they drew the same patients."""
+        return self.numbers == other.numbers
 
 
 @dataclass(frozen=True)
@@ -47,14 +56,12 @@ class LabelResults:
 
     Attributes:
         rows: By encoder and number of labels.
-        bootstrap: Of the test patients.
-        patients: How many they are.
+        patients: How many were tested.
         trained_on: ``phantom`` or ``human``.
         identity: Of one of the cells.
     """
 
     rows: dict[tuple[str, int], LabelRow]
-    bootstrap: Bootstrap
     patients: int
     trained_on: str
     identity: Mapping[str, Any]
@@ -69,12 +76,15 @@ class LabelResults:
         """Those that are there, in the order of the tables."""
         return [name for name in ENCODERS if any(name == one for one, _ in self.rows)]
 
-    def minus_random(self, encoder: str, size: int) -> Interval | None:
-        """AUC less that of the random start on the same draws of patients."""
+    def minus_random(self, encoder: str, size: int) -> Figure | None:
+        """AUC less that of the random start on the same draws of patients, seed by seed."""
         mine, theirs = (self.rows.get((name, size)) for name in (encoder, RANDOM_ENCODER))
         if mine is None or theirs is None:
             return None
-        return self.bootstrap.difference_of_means("auc", mine.scores, theirs.scores)
+        value, *interval = (mine.mean - theirs.mean).figure
+        paired = zip(mine.seeds, theirs.seeds, strict=False)
+        seeds = tuple(one - other for one, other in paired) if mine.same(theirs) else ()
+        return Figure(value, (interval[0], interval[1]), seeds)
 
 
 def label_results(
@@ -104,15 +114,16 @@ def label_results(
                 remedy="measure the others in another --out folder",
             )
     bootstrap = Bootstrap(first["labels"], draws=DRAWS, seed=1)
-    groups: dict[tuple[str, int], list[Any]] = {}
+    groups: dict[tuple[str, int], dict[int, Any]] = {}
     for one in found:
         key = (one["identity"]["encoder"], one["identity"]["size"])
-        groups.setdefault(key, []).append(one["result"]["margins"])
+        groups.setdefault(key, {})[one["identity"]["seed"]] = one["result"]["margins"]
     rows = {}
     for key, margins in sorted(groups.items()):
-        scores = np.array(margins)
+        numbers = tuple(sorted(margins))
+        scores = np.array([margins[seed] for seed in numbers])
         areas = areas_under_curve(first["labels"], scores)
-        figure = bootstrap.figure_of_mean("auc", scores)
-        rows[key] = LabelRow(scores, figure, tuple(float(one) for one in areas))
+        seeds = tuple(float(one) for one in areas)
+        rows[key] = LabelRow(bootstrap.mean("auc", scores), seeds, numbers)
     identity = found[0]["identity"]
-    return LabelResults(rows, bootstrap, len(first["labels"]), identity["trained_on"], identity)
+    return LabelResults(rows, len(first["labels"]), identity["trained_on"], identity)

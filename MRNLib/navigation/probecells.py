@@ -132,28 +132,36 @@ def measure_probes(
     names = [sorted({one.name for one in side}) for side in (train, test)]
     refuse_shared_patients(names[0], names[1], {name for arm in arms for name in arm.patients})
     sides: list[Side] = []
-
-    def both(report: Progress) -> list[Side]:
-        # Cut when the first cell is measured: a finished experiment does not need them.
-        if not sides:
-            for number, volumes in enumerate((train, test)):
-                own = part(report, 0.5 * number, 0.5 + 0.5 * number)
-                sides.append(Side.cut(volumes, arms[0].config.clips, settings, own))
-        return sides
-
     records = []
     cells = probe_cells(arms)
     for number, cell in enumerate(cells):
         own = part(progress, number / len(cells), (number + 1) / len(cells))
 
         def measure(cell: ProbeCell = cell, own: Progress = own) -> dict[str, Any]:
-            learned, unseen = both(part(own, 0.0, 0.2))
+            if not sides:  # a finished experiment does not need them
+                sides.extend(_cut(train, test, arms[0], settings, part(own, 0.0, 0.2)))
             told = _told(part(own, 0.2, 1.0), cell)
-            return probed(cell.load(), learned, unseen, settings, told)
+            return probed(cell.load(), sides[0], sides[1], settings, told)
 
         records.append(kept(out, cell.key, _identity(cell, settings, names), measure))
     progress(1.0, "")
     return records
+
+
+def _cut(
+    train: Sequence[Volume],
+    test: Sequence[Volume],
+    arm: PretrainedArm,
+    settings: ProbeSettings,
+    progress: Progress,
+) -> list[Side]:
+    """The clips of both sides, as the arms were pre-trained on."""
+    return [
+        Side.cut(
+            volumes, arm.config.clips, settings, part(progress, 0.5 * place, 0.5 + 0.5 * place)
+        )
+        for place, volumes in enumerate((train, test))
+    ]
 
 
 def _told(progress: Progress, cell: ProbeCell) -> Progress:

@@ -94,6 +94,13 @@ class Figure:
     interval: tuple[float, float] | None
     seeds: tuple[float, ...]
 
+    @property
+    def apart(self) -> bool:
+        """Of a difference: its interval leaves out 0, and all seeds are on that side of it."""
+        if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
+            return False
+        return all((one > 0) == (self.value > 0) for one in self.seeds)
+
 
 class ProbeRow:
     """One row of the tables: an arm's one kind of features, all of its seeds.
