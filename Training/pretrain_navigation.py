@@ -35,13 +35,18 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_group
 from MRNLib.cli.training import Config, Device, Settings, Threads, read_seeds
 from MRNLib.errors import InputError
+
+if TYPE_CHECKING:
+    from MRNLib.navigation.config import NavigationConfig
+    from MRNLib.navigation.training import Pretrained
+    from MRNLib.navigation.volumes import Volume
 
 CORES = os.cpu_count() or 1
 
@@ -113,33 +118,18 @@ def train(
     read = load_config(config, [*(settings or ()), *([f"arm={arm}"] if arm else ())])
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.navigation.training import Pretraining
-    from MRNLib.navigation.vetting import navigable
     from MRNLib.navigation.volumecache import load_volumes
     from MRNLib.training.distributed import joined, own_device
 
     where = own_device(device)
     there = load_volumes(volumes)
     with joined(where) as group, shown_progress(group.leads) as progress:
-        there, left_out = navigable(there, read.clips)
-        for line in left_out if group.leads else ():
-            print(f"left out: {line}", flush=True)
-        training = Pretraining(
-            read,
-            there,
-            out,
-            device=where,
-            progress=progress,
-            group=group,
-            tokenizer=tokenizer,
-        )
-        pretrained = training.run()
-    if not group.leads:
-        return
-    if pretrained.gap is not None:
-        print(gap_line(pretrained.gap))
-    for file in (pretrained.tokenizer, pretrained.dynamics):
-        if file is not None:
-            print(f"written: {file}")
+        there = usable(there, read, speaks=group.leads)
+        pretrained = Pretraining(
+            read, there, out, device=where, progress=progress, group=group, tokenizer=tokenizer
+        ).run()
+    if group.leads:
+        tell(pretrained)
 
 
 @app.command()
@@ -177,6 +167,25 @@ def show(
     journey = imagine(model, volume, kind=kind, length=length, known=known, seed=seed)
     for file in write_journey(journey, out):
         print(f"written: {file}")
+
+
+def usable(volumes: list[Volume], config: NavigationConfig, *, speaks: bool) -> list[Volume]:
+    """The volumes that show enough tissue; says which do not."""
+    from MRNLib.navigation.vetting import navigable
+
+    kept, left_out = navigable(volumes, config.clips)
+    for line in left_out if speaks else ():
+        print(f"left out: {line}", flush=True)
+    return kept
+
+
+def tell(pretrained: Pretrained) -> None:
+    """Says what a pre-training has given, and where it is."""
+    if pretrained.gap is not None:
+        print(gap_line(pretrained.gap))
+    for file in (pretrained.tokenizer, pretrained.dynamics):
+        if file is not None:
+            print(f"written: {file}")
 
 
 def gap_line(gap: dict[str, Any]) -> str:
