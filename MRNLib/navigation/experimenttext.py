@@ -13,10 +13,10 @@ from MRNLib.navigation.probestatistics import Rows
 
 SHARED = (
     "The second stage freezes the encoder, so that the arms aligned, shuffled and zeroed have one "
-    "encoder between them, and one row here: **slice navigation**. It is the encoder of "
-    "**tokenizer only** at the end of the first stage, where that arm goes on with masked "
+    "encoder between them, and one row here: **slice navigation**. It was taught as "
+    "**tokenizer only** was, but for the first stage's steps alone: that arm goes on with masked "
     "reconstruction of the frames that the dynamics learn from. What the dynamics have learned is "
-    "not in it."
+    "not in the encoder."
 )
 
 
