@@ -80,9 +80,9 @@ def probe(
     import torch
 
     from MRNLib.cli.longwork import shown_progress
-    from MRNLib.navigation.pretrainedarms import read_arms
-    from MRNLib.navigation.probecells import measure_probes
-    from MRNLib.navigation.probing import ProbeSettings
+    from MRNLib.navigation.measuring.pretrainedarms import read_arms
+    from MRNLib.navigation.measuring.probecells import measure_probes
+    from MRNLib.navigation.measuring.probing import ProbeSettings
     from MRNLib.training.settingsfile import checked, read_settings
     from MRNLib.writing import require_folder
 
@@ -130,9 +130,9 @@ def labels(
     torch.set_num_threads(threads)
     read = load_config(config, settings or ())
     from MRNLib.cli.longwork import shown_progress
-    from MRNLib.navigation.labelcells import measure_labels
-    from MRNLib.navigation.pretrainedarms import read_arms
-    from MRNLib.navigation.tokentraining import LabelSettings
+    from MRNLib.navigation.measuring.labelcells import measure_labels
+    from MRNLib.navigation.measuring.pretrainedarms import read_arms
+    from MRNLib.navigation.measuring.tokentraining import LabelSettings
     from MRNLib.training.data import load_folder
     from MRNLib.training.settingsfile import checked, read_settings
     from MRNLib.writing import require_folder
@@ -156,7 +156,7 @@ def finetuned(
     """Tests a whole MRN, trained from any of the starts."""
     import torch
 
-    from MRNLib.navigation.finetunedcells import measure_finetuned
+    from MRNLib.navigation.measuring.finetunedcells import measure_finetuned
     from MRNLib.training.data import load_folder
     from MRNLib.training.folds import read_fold
 
@@ -184,7 +184,7 @@ def report(
     ] = None,
 ) -> None:
     """Writes the page of all that has been measured."""
-    from MRNLib.navigation.experimentpage import write_page
+    from MRNLib.navigation.measuring.experimentpage import write_page
 
     if notes is not None and not notes.is_file():
         raise InputError("no such file", file=notes)

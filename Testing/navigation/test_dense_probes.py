@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from MRNLib.navigation.denseprobes import (
+from MRNLib.navigation.measuring.denseprobes import (
     PROBES,
     LinearProbe,
     dice_of_patients,
@@ -13,7 +13,7 @@ from MRNLib.navigation.denseprobes import (
     outlined,
     trained_probe,
 )
-from MRNLib.navigation.probefeatures import Features
+from MRNLib.navigation.measuring.probefeatures import Features
 from MRNLib.navigation.tokenizer import patchified
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from MRNLib.navigation.poseprobes import (
+from MRNLib.navigation.measuring.poseprobes import (
     GAPS,
     Places,
     nearest_planes,

@@ -11,7 +11,12 @@ from probe_helpers import labelled_heads
 from MRNLib.anatomy import NUCLEI_BY_MODALITY
 from MRNLib.errors import InputError
 from MRNLib.navigation.clips import ClipSettings
-from MRNLib.navigation.probeclips import ProbeClips, _merged, probe_clips, refuse_shared_patients
+from MRNLib.navigation.measuring.probeclips import (
+    ProbeClips,
+    _merged,
+    probe_clips,
+    refuse_shared_patients,
+)
 
 SETTINGS = ClipSettings(length=4, size=28, least_foreground=0.1)
 

@@ -12,7 +12,7 @@ from probe_helpers import labelled_heads
 
 from MRNLib.navigation.clips import make_clips
 from MRNLib.navigation.dynamics import Dynamics
-from MRNLib.navigation.probefeatures import (
+from MRNLib.navigation.measuring.probefeatures import (
     context_features,
     no_features,
     random_tokenizer,

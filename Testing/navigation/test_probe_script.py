@@ -15,9 +15,9 @@ from probe_helpers import labelled_heads
 from training_helpers import make_patient, tiny_settings
 
 from MRNLib.errors import InputError
-from MRNLib.navigation import labelcells, probecells
-from MRNLib.navigation.pretrainedarms import read_arm, read_arms
-from MRNLib.navigation.probecells import probe_cells
+from MRNLib.navigation.measuring import labelcells, probecells
+from MRNLib.navigation.measuring.pretrainedarms import read_arm, read_arms
+from MRNLib.navigation.measuring.probecells import probe_cells
 from MRNLib.navigation.volumecache import save_volume
 from MRNLib.training.data import save_crops
 from MRNLib.training.sources import phantom_name

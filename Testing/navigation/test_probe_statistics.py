@@ -7,9 +7,9 @@ import pytest
 
 from MRNLib.errors import InputError
 from MRNLib.metrics import area_under_curve
-from MRNLib.navigation.experimentpage import figure_text
-from MRNLib.navigation.labelstatistics import label_results
-from MRNLib.navigation.probestatistics import Figure, Measure, ProbeRow, probe_rows
+from MRNLib.navigation.measuring.experimentpage import figure_text
+from MRNLib.navigation.measuring.labelstatistics import label_results
+from MRNLib.navigation.measuring.probestatistics import Figure, Measure, ProbeRow, probe_rows
 
 DICE = Measure("dpt_dice", "DPT Dice", 3, higher=True)
 NAMES = [f"p{number}" for number in range(20)]

@@ -11,9 +11,14 @@ from training_helpers import make_patient, tiny_settings
 
 from MRNLib.errors import InputError
 from MRNLib.models.mrn import Mrn
-from MRNLib.navigation.pretrainedarms import read_arm
-from MRNLib.navigation.slicetokens import encoded, forward_encoded, plain_view, varied_views
-from MRNLib.navigation.tokentraining import (
+from MRNLib.navigation.measuring.pretrainedarms import read_arm
+from MRNLib.navigation.measuring.slicetokens import (
+    encoded,
+    forward_encoded,
+    plain_view,
+    varied_views,
+)
+from MRNLib.navigation.measuring.tokentraining import (
     LabelSettings,
     labelled_subset,
     margins_from_tokens,

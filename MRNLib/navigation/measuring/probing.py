@@ -15,8 +15,13 @@ from torch import Tensor
 
 from MRNLib.anatomy import NUCLEI_BY_MODALITY
 from MRNLib.navigation.clips import ClipSettings
-from MRNLib.navigation.denseprobes import PROBES, dice_of_patients, outlined, trained_probe
-from MRNLib.navigation.poseprobes import (
+from MRNLib.navigation.measuring.denseprobes import (
+    PROBES,
+    dice_of_patients,
+    outlined,
+    trained_probe,
+)
+from MRNLib.navigation.measuring.poseprobes import (
     Places,
     nearest_planes,
     pair_features,
@@ -25,8 +30,8 @@ from MRNLib.navigation.poseprobes import (
     plane_classes,
     ridge_places,
 )
-from MRNLib.navigation.probeclips import ProbeClips, probe_clips
-from MRNLib.navigation.probefeatures import Features
+from MRNLib.navigation.measuring.probeclips import ProbeClips, probe_clips
+from MRNLib.navigation.measuring.probefeatures import Features
 from MRNLib.navigation.volumes import Volume
 from MRNLib.progress import Progress, part
 from MRNLib.training.settingsfile import Strict

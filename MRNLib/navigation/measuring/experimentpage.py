@@ -9,13 +9,23 @@ from typing import Any
 from MRNLib.anatomy import NOTICE
 from MRNLib.errors import InputError
 from MRNLib.markdown import table
-from MRNLib.navigation import experimenttext as text
-from MRNLib.navigation.experimentcsv import gap_records, label_records, probe_records, write_csv
-from MRNLib.navigation.finetunedcells import FINETUNED
-from MRNLib.navigation.labelcurve import write_curve
-from MRNLib.navigation.labelstatistics import ENCODERS, LabelResults, LabelRow, label_results
-from MRNLib.navigation.measuredcells import finished_cells
-from MRNLib.navigation.probestatistics import (
+from MRNLib.navigation.measuring import experimenttext as text
+from MRNLib.navigation.measuring.experimentcsv import (
+    gap_records,
+    label_records,
+    probe_records,
+    write_csv,
+)
+from MRNLib.navigation.measuring.finetunedcells import FINETUNED
+from MRNLib.navigation.measuring.labelcurve import write_curve
+from MRNLib.navigation.measuring.labelstatistics import (
+    ENCODERS,
+    LabelResults,
+    LabelRow,
+    label_results,
+)
+from MRNLib.navigation.measuring.measuredcells import finished_cells
+from MRNLib.navigation.measuring.probestatistics import (
     ABSOLUTE,
     COMPARED,
     MEASURES,

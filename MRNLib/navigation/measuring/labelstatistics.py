@@ -12,10 +12,10 @@ from MRNLib.bootstrap import Bootstrap, Drawn
 from MRNLib.bootstrap import Figure as Interval
 from MRNLib.errors import InputError
 from MRNLib.metrics import areas_under_curve
-from MRNLib.navigation.finetunedcells import FINETUNED
-from MRNLib.navigation.labelcells import LABELS
-from MRNLib.navigation.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
-from MRNLib.navigation.probestatistics import Figure
+from MRNLib.navigation.measuring.finetunedcells import FINETUNED
+from MRNLib.navigation.measuring.labelcells import LABELS
+from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
+from MRNLib.navigation.measuring.probestatistics import Figure
 
 ENCODERS = {
     RANDOM_ENCODER: "random start",

@@ -12,7 +12,7 @@ from MRNLib.errors import InputError
 from MRNLib.models.weights import TOKENIZER, file_sha256
 from MRNLib.navigation.config import NavigationConfig
 from MRNLib.navigation.exported import DYNAMICS, load_tokenizer
-from MRNLib.navigation.probefeatures import encoder_taps
+from MRNLib.navigation.measuring.probefeatures import encoder_taps
 from MRNLib.navigation.tokenizer import Tokenizer
 
 # The second stage freezes the encoder, so that the three arms with dynamics have one between them.

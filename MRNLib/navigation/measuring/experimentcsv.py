@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from MRNLib.navigation.labelstatistics import LabelResults
-from MRNLib.navigation.probestatistics import COMPARED, MEASURES, Figure, Rows
+from MRNLib.navigation.measuring.labelstatistics import LabelResults
+from MRNLib.navigation.measuring.probestatistics import COMPARED, MEASURES, Figure, Rows
 from MRNLib.writing import replaced
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from MRNLib.figures import DPI, INK, LINE, MUTED, new_figure
-from MRNLib.navigation.labelstatistics import ENCODERS, LabelResults
-from MRNLib.navigation.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
+from MRNLib.navigation.measuring.labelstatistics import ENCODERS, LabelResults
+from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
 from MRNLib.writing import replaced
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from MRNLib.errors import InputError
 from MRNLib.navigation.gap import interval_of_mean
-from MRNLib.navigation.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
-from MRNLib.navigation.probecells import CHANCE, CONTEXT, KIND, TOKENIZER
+from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
+from MRNLib.navigation.measuring.probecells import CHANCE, CONTEXT, KIND, TOKENIZER
 
 Array = NDArray[np.float64]
 # Of the draws of patients, the same for all figures.

@@ -19,8 +19,8 @@ from pydantic import Field, field_validator
 from MRNLib.errors import InputError
 from MRNLib.models.config import NAVIGATION, MrnConfig
 from MRNLib.models.mrn import Mrn
-from MRNLib.navigation.pretrainedarms import PretrainedArm
-from MRNLib.navigation.slicetokens import EncodedPatient, forward_encoded
+from MRNLib.navigation.measuring.pretrainedarms import PretrainedArm
+from MRNLib.navigation.measuring.slicetokens import EncodedPatient, forward_encoded
 from MRNLib.progress import Progress, silent
 from MRNLib.training.config import TrainingConfig
 from MRNLib.training.initialisation import new_student

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from MRNLib.errors import InputError
 from MRNLib.navigation.exported import load_world
-from MRNLib.navigation.measuredcells import kept
-from MRNLib.navigation.pretrainedarms import RANDOM_ENCODER, PretrainedArm
-from MRNLib.navigation.probeclips import refuse_shared_patients
-from MRNLib.navigation.probefeatures import (
+from MRNLib.navigation.measuring.measuredcells import kept
+from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, PretrainedArm
+from MRNLib.navigation.measuring.probeclips import refuse_shared_patients
+from MRNLib.navigation.measuring.probefeatures import (
     Features,
     context_features,
     no_features,
     random_tokenizer,
     tokenizer_features,
 )
-from MRNLib.navigation.probing import FeaturesOf, ProbeSettings, Side, probed
+from MRNLib.navigation.measuring.probing import FeaturesOf, ProbeSettings, Side, probed
 from MRNLib.navigation.volumes import Volume
 from MRNLib.progress import Progress, part, silent
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from MRNLib.markdown import table
-from MRNLib.navigation.labelstatistics import LabelResults
-from MRNLib.navigation.pretrainedarms import NAVIGATION_ENCODER
-from MRNLib.navigation.probecells import CONTEXT, TOKENIZER
-from MRNLib.navigation.probestatistics import Rows
+from MRNLib.navigation.measuring.labelstatistics import LabelResults
+from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER
+from MRNLib.navigation.measuring.probecells import CONTEXT, TOKENIZER
+from MRNLib.navigation.measuring.probestatistics import Rows
 
 SHARED = (
     "The second stage freezes the encoder, so that the arms aligned, shuffled and zeroed have one "

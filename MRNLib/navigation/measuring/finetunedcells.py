@@ -9,9 +9,9 @@ from typing import Any
 from MRNLib.errors import InputError
 from MRNLib.models.config import NAVIGATION
 from MRNLib.models.weights import file_sha256
-from MRNLib.navigation.labelcells import digest, tested
-from MRNLib.navigation.measuredcells import kept
-from MRNLib.navigation.pretrainedarms import RANDOM_ENCODER, read_arm
+from MRNLib.navigation.measuring.labelcells import digest, tested
+from MRNLib.navigation.measuring.measuredcells import kept
+from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, read_arm
 from MRNLib.training.crops import PatientCrops
 from MRNLib.training.folds import TrainedFold, refuse_shared
 from MRNLib.training.predictions import predict

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from MRNLib.errors import InputError
-from MRNLib.navigation.measuredcells import kept
-from MRNLib.navigation.pretrainedarms import RANDOM_ENCODER, PretrainedArm
-from MRNLib.navigation.slicetokens import EncodedPatient, plain_view, varied_views
-from MRNLib.navigation.tokentraining import (
+from MRNLib.navigation.measuring.measuredcells import kept
+from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, PretrainedArm
+from MRNLib.navigation.measuring.slicetokens import EncodedPatient, plain_view, varied_views
+from MRNLib.navigation.measuring.tokentraining import (
     LabelSettings,
     labelled_subset,
     margins_from_tokens,

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from MRNLib.anatomy import NUCLEI_BY_MODALITY
 from MRNLib.models.dpt import DensePrediction
-from MRNLib.navigation.probefeatures import Features
+from MRNLib.navigation.measuring.probefeatures import Features
 from MRNLib.training.optimisation import learning_rate_factor
 from MRNLib.training.sampling import generator_for
 
