@@ -8,6 +8,7 @@ the same values (tested).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,28 @@ Array = NDArray[np.float64]
 # Of a decision at .5; the others are of the score itself.
 OF_DECISIONS = ("accuracy", "f1", "sensitivity", "specificity")
 BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A measure, and what it is in each draw of the patients.
+
+    Attributes:
+        value: Of the patients themselves.
+        draws: ``[draws]``; those of one :class:`Bootstrap` are of the same patients.
+    """
+
+    value: float
+    draws: Array
+
+    def __sub__(self, other: Drawn) -> Drawn:
+        return Drawn(self.value - other.value, self.draws - other.draws)
+
+    @property
+    def figure(self) -> Figure:
+        """The value with its 95 % percentile interval."""
+        low, high = np.percentile(self.draws, [2.5, 97.5])
+        return self.value, float(low), float(high)
 
 
 class Bootstrap:
@@ -59,12 +82,27 @@ class Bootstrap:
             values: Probability of 1 for each patient (for ``auc`` any score).
         """
         scores = np.asarray(values, np.float64)
+        low, high = np.percentile(self._drawn(name, scores), [2.5, 97.5])
+        value = classification_metrics()[name](self.labels, scores)
+        return value, float(low), float(high)
+
+    def mean(self, name: str, rows: ArrayLike) -> Drawn:
+        """The mean of a measure over several classifiers, such as trainings of several seeds.
+
+        Args:
+            name: As for :meth:`figure`.
+            rows: ``[classifiers, patients]``; a draw has the same patients for all of them.
+        """
+        scores = np.atleast_2d(np.asarray(rows, np.float64))
+        value = np.mean([classification_metrics()[name](self.labels, row) for row in scores])
+        return Drawn(float(value), np.mean([self._drawn(name, row) for row in scores], axis=0))
+
+    def _drawn(self, name: str, scores: Array) -> Array:
+        """A measure in each draw."""
         drawn = scores[self._chosen]
         if name in OF_DECISIONS:
             drawn = (drawn >= 0.5).astype(np.float64)
-        low, high = np.percentile(_MEASURES[name](self._truth, drawn), [2.5, 97.5])
-        value = classification_metrics()[name](self.labels, scores)
-        return value, float(low), float(high)
+        return _MEASURES[name](self._truth, drawn)
 
     def figures(self, names: Iterable[str], values: ArrayLike) -> dict[str, Figure]:
         """:meth:`figure` of several measures."""

@@ -15,7 +15,7 @@ from MRNLib import files, geometry, values
 from MRNLib.errors import InputError
 from MRNLib.files import write_image
 from MRNLib.geometry import Grid
-from MRNLib.repair import coarsen_huge, crop_huge, fill_not_finite
+from MRNLib.repair import coarsen_huge, crop_huge, usable
 
 __all__ = [
     "PHANTOM_MARK",
@@ -111,17 +111,9 @@ def read_volume(path: str | Path, role: str) -> Volume:
     file, image = str(path), raw.image
     phantom = is_phantom(image)
     source = _source(raw, path)
-    image, cropped = crop_huge(sitk.DICOMOrient(image, "LPS"), file)
-    image, not_finite, filled = fill_not_finite(sitk.Cast(image, sitk.sitkFloat32), file)
-    image, coarsened = coarsen_huge(image, file)
-    if coarsened and not_finite is not None:
-        not_finite = geometry.onto(not_finite, image, sitk.sitkNearestNeighbor)
-    if geometry.tilt(image) >= geometry.SMALL_ANGLE and not_finite is not None:
-        not_finite, _ = geometry.upright(not_finite, file, sitk.sitkNearestNeighbor)
-    image, turned = geometry.upright(image, file)
+    image, not_finite, repaired = usable(image, file)
     image, scale, judged = _judge(image, role, file)
-    made = (*raw.warnings, *cropped, *filled, *coarsened, *turned)
-    warnings = (*made, *judged, *_resolution(image, role, file))
+    warnings = (*raw.warnings, *repaired, *judged, *_resolution(image, role, file))
     return Volume(image, role, replace(source, scale=scale), warnings, phantom, not_finite)
 
 

@@ -1,4 +1,6 @@
-"""Voxels that are no numbers, and volumes too large to hold: both made usable, with a warning."""
+"""What stands in the way of a volume's use made good, with a warning: canonical orientation, voxels
+that are no numbers, volumes too large to hold.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from MRNLib import geometry
 from MRNLib.boxes import bounding_box
 
 # 40 million float32 voxels are 160 MB; the challenge's volumes hold 6.3 million.
@@ -19,6 +22,31 @@ FIELD_MM = (160.0, 180.0, 170.0)
 # The coarsest voxel a shrunken volume may get, near the challenge's in-plane 0.67 mm.
 COARSE_MM = 0.6
 _CHUNK = 100_000
+
+
+def usable(image: sitk.Image, file: str) -> tuple[sitk.Image, sitk.Image | None, tuple[str, ...]]:
+    """A file's image, canonical, finite and of a size that can be held.
+
+    Args:
+        image: A scalar volume with axes at right angles.
+        file: For the warnings and the error.
+
+    Returns:
+        The image in float32, a uint8 image of the voxels that were no numbers (or None), and a
+        warning for each change.
+
+    Raises:
+        InputError: It is rotated by more than 30 degrees.
+    """
+    image, cropped = crop_huge(sitk.DICOMOrient(image, "LPS"), file)
+    image, not_finite, filled = fill_not_finite(sitk.Cast(image, sitk.sitkFloat32), file)
+    image, coarsened = coarsen_huge(image, file)
+    if coarsened and not_finite is not None:
+        not_finite = geometry.onto(not_finite, image, sitk.sitkNearestNeighbor)
+    if geometry.tilt(image) >= geometry.SMALL_ANGLE and not_finite is not None:
+        not_finite, _ = geometry.upright(not_finite, file, sitk.sitkNearestNeighbor)
+    image, turned = geometry.upright(image, file)
+    return image, not_finite, (*cropped, *filled, *coarsened, *turned)
 
 
 def fill_not_finite(

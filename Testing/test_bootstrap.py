@@ -51,3 +51,21 @@ def test_an_interval_covers_a_known_proportion_like_the_normal_approximation():
 def test_one_class_is_refused():
     with pytest.raises(InputError, match="same diagnosis"):
         Bootstrap([1, 1, 1])
+
+
+def test_figure_of_a_mean_over_classifiers():
+    random = np.random.default_rng(5)
+    labels = random.integers(0, 2, 60)
+    rows = labels + random.normal(0, 1, (3, 60))
+    bootstrap = Bootstrap(labels, draws=200, seed=1)
+    single = [bootstrap.figure("auc", row) for row in rows]
+    assert bootstrap.mean("auc", rows[:1]).figure == pytest.approx(single[0])
+    mean = bootstrap.mean("auc", rows)
+    value, low, high = mean.figure
+    assert value == pytest.approx(np.mean([one[0] for one in single]))
+    # Errors of three classifiers that are made apart even out a little.
+    assert high - low < max(one[2] - one[1] for one in single)
+    same = mean - bootstrap.mean("auc", rows[::-1])
+    assert same.figure == pytest.approx((0.0, 0.0, 0.0))
+    better = bootstrap.mean("auc", rows + 2 * labels) - mean
+    assert better.figure[1] > 0

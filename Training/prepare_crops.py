@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from typing import Annotated
 import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_app
+from MRNLib.cli.training import read_seeds
 from MRNLib.errors import InputError
 from MRNLib.rois import MARGIN_MM, MARGIN_SLICES
 
@@ -68,7 +68,7 @@ def prepare(
 
     margins = Margins(margin_mm, margin_slices)
     if phantoms is not None and data is None:
-        jobs = phantom_jobs(_seeds(phantoms), margins)
+        jobs = phantom_jobs(read_seeds("--phantoms", phantoms), margins)
     elif data is not None and phantoms is None:
         jobs = cohort_jobs(data, margins, labels=labels, predicted=predicted)
     else:
@@ -81,15 +81,6 @@ def prepare(
         for number, name in enumerate(names, start=1):
             if number % 20 == 0 or number == total:
                 print(f"{number}/{total} {name}", flush=True)
-
-
-def _seeds(seeds: str) -> range:
-    found = re.fullmatch(r"(\d+):(\d+)", seeds)
-    if found is None or int(found[2]) == 0:
-        raise InputError(
-            f"--phantoms '{seeds}' is no range of seeds", expected="FIRST:COUNT, as in 0:1200"
-        )
-    return range(int(found[1]), int(found[1]) + int(found[2]))
 
 
 app = script_app(prepare, __doc__)

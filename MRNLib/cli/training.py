@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from MRNLib.cli.longwork import shown_progress
+from MRNLib.errors import InputError
 
 Config = Annotated[Path, typer.Option(help="YAML settings, such as Training/configs/paper.yaml.")]
 Data = Annotated[
@@ -41,3 +43,21 @@ def ready_crops(data: Path, into: Path, *, cuts: bool = True, **options: Any) ->
 def say(line: str) -> None:
     """Prints a line at once, into a log too."""
     print(line, flush=True)
+
+
+def read_seeds(option: str, text: str) -> range:
+    """Seeds of digital patients written ``FIRST:COUNT``.
+
+    Args:
+        option: Where they were given, for the error.
+        text: As in ``0:1200``.
+
+    Raises:
+        InputError: It is written otherwise, or holds none.
+    """
+    found = re.fullmatch(r"(\d+):(\d+)", text)
+    if found is None or int(found[2]) == 0:
+        raise InputError(
+            f"{option} '{text}' is no range of seeds", expected="FIRST:COUNT, as in 0:1200"
+        )
+    return range(int(found[1]), int(found[1]) + int(found[2]))

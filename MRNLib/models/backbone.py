@@ -1,8 +1,8 @@
 """DINOv2 with registers, from timm: the patchifier of Eq. 2.
 
-Weights come from the hub, from a local file, or are random. Both of the former go through timm's
-own loading, which converts Meta's key names, keeps the registers and resamples the position
-embedding from 518 to the configured size.
+Weights come from the hub, from a local file, from slice navigation, or are random. All but the last
+go through timm's own loading, which converts Meta's key names, keeps the registers and resamples
+the position embedding to the configured size.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from MRNLib.errors import InputError
-from MRNLib.models.config import BackboneConfig
-from MRNLib.models.weights import first_line, read_weights
+from MRNLib.models.config import NAVIGATION, BackboneConfig
+from MRNLib.models.weights import (
+    PRETRAINED,
+    TOKENIZER,
+    first_line,
+    read_described,
+    read_weights,
+)
 
 LOCAL_FILE = (
     "download dinov2_vitb14_reg4_pretrain.pth (DINOv2, ViT-B/14 with registers) on a computer with "
@@ -57,8 +63,8 @@ class Backbone(nn.Module):
         super().__init__()
         self.vit = create_vit(config if pretrained else replace(config, weights="none"))
         self.width = self.vit.embed_dim
-        self.num_heads: int = self.vit.get_submodule("blocks.0.attn").num_heads  # type: ignore[assignment]
-        depth = len(self.vit.blocks)
+        shape = encoder_shape(self.vit)
+        self.num_heads, depth = shape["num_heads"], shape["depth"]
         if taps > depth:
             raise ValueError(f"{taps} feature maps cannot come from {depth} blocks")
         self.tapped_blocks = [depth * (tap + 1) // taps - 1 for tap in range(taps)]
@@ -98,7 +104,10 @@ def create_vit(config: BackboneConfig) -> VisionTransformer:
         return _create(config, pretrained=False, **arguments)
     if config.weights == "hub":
         return _from_hub(config, arguments)
-    return _from_file(config, arguments)
+    if config.weights.startswith(NAVIGATION):
+        return _from_navigation(config, arguments)
+    path = Path(config.weights)
+    return _loaded(path, read_weights(path, remedy=LOCAL_FILE), config, arguments, LOCAL_FILE)
 
 
 def _create(config: BackboneConfig, **arguments: Any) -> VisionTransformer:
@@ -126,25 +135,61 @@ def _from_hub(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransf
         ) from error
 
 
-def _from_file(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransformer:
-    path = Path(config.weights)
-    state = read_weights(path, remedy=LOCAL_FILE)
+def _from_navigation(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransformer:
+    """The encoder of a tokenizer that learned on the slices of unlabelled volumes."""
+    path = Path(config.weights.removeprefix(NAVIGATION))
+    if path.is_dir():
+        path /= TOKENIZER
+    state, description = read_described(path, remedy=PRETRAINED)
+    there = description.get("encoder")
+    with torch.device("meta"):  # what the settings come to, without the time of a random start
+        here = encoder_shape(_create(config, pretrained=False, **arguments))
+    if not isinstance(there, dict) or there.keys() != here.keys():
+        raise InputError("Is no tokenizer of slice navigation.", file=path, remedy=PRETRAINED)
+    for name, value in here.items():
+        if there[name] != value:
+            raise InputError(
+                f"An encoder with {name} {there[name]}, and the backbone's settings say {value}.",
+                file=path,
+                expected="the same width, depth, heads and patches in the pretraining and here",
+                remedy=f"set the backbone's {name} to {there[name]}, or pretrain with {value}",
+            )
+    return _loaded(path, state, config, arguments, PRETRAINED)
+
+
+def encoder_shape(vit: VisionTransformer) -> dict[str, int]:
+    """What has to be the same for one vision transformer's weights to mean the same in another."""
+    return {
+        "embed_dim": vit.embed_dim,
+        "depth": len(vit.blocks),
+        "num_heads": int(vit.get_submodule("blocks.0.attn").num_heads),  # type: ignore[arg-type]
+        "patch_size": int(vit.patch_embed.patch_size[0]),
+    }
+
+
+def _loaded(
+    path: Path,
+    state: dict[str, Tensor],
+    config: BackboneConfig,
+    arguments: dict[str, Any],
+    remedy: str,
+) -> VisionTransformer:
     try:
         overlay = {"state_dict": state}
         vit = _create(config, pretrained=True, pretrained_cfg_overlay=overlay, **arguments)
     except (RuntimeError, KeyError, ValueError, AttributeError, TypeError, IndexError) as error:
-        raise _wrong_file(path, config, first_line(error)) from error
+        raise _wrong_file(path, config, first_line(error), remedy) from error
     # timm keeps a second copy of the weights in the model's description.
     cast(dict[str, Any], vit.pretrained_cfg).pop("state_dict", None)
     if not all(torch.isfinite(parameter).all() for parameter in vit.parameters()):
-        raise _wrong_file(path, config, "it holds values that are not finite")
+        raise _wrong_file(path, config, "it holds values that are not finite", remedy)
     return vit
 
 
-def _wrong_file(path: Path, config: BackboneConfig, reason: str) -> InputError:
+def _wrong_file(path: Path, config: BackboneConfig, reason: str, remedy: str) -> InputError:
     return InputError(
         f"Not the weights of {config.name} ({reason}).",
         file=path,
         expected="a DINOv2 with registers of the configured width, depth and patch size",
-        remedy=LOCAL_FILE,
+        remedy=remedy,
     )

@@ -15,6 +15,8 @@ from typing import Literal
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 DPT_TAPS = 4
+# What a backbone's weights start with where slice navigation made them.
+NAVIGATION = "navigation:"
 # Where pydantic reads these dataclasses (bundles, training settings), an unknown key is an error.
 STRICT = {"extra": "forbid"}
 
@@ -98,8 +100,11 @@ class BackboneConfig:
 
     Attributes:
         name: timm's model name, without a tag.
-        weights: ``hub`` (downloaded by timm), ``none`` (random), or the path of a weights file in
-            Meta's or timm's format.
+        weights: ``hub`` (downloaded by timm), ``none`` (random), the path of a weights file in
+            Meta's or timm's format, or ``navigation:PATH``: the encoder that
+            Training/pretrain_navigation.py trained on unlabelled volumes, by its
+            ``tokenizer.safetensors`` or the folder that holds it. Width, depth, heads and patches
+            have to be its own; the position embedding is resampled to ``image_size``.
         drop_path: Stochastic depth rate of the last block (section 4.1.2).
         image_size: Side in pixels that the position embedding is made for; other sizes resample it.
         patch_size: Side of a patch in pixels.

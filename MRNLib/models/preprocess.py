@@ -8,6 +8,7 @@ set in ``PreprocessConfig``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,18 @@ from MRNLib.models.resampling import resample_box, resample_labels
 from MRNLib.models.system import IGNORED_LABEL, RegionBatch
 
 MASKED = 0.0  # what a masked ROI and the padding hold in the [0, 1] image
+
+
+class ChannelStatistics(Protocol):
+    """What the three channels of a network's image are normalised with, in [0, 1]."""
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Channel means."""
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """Channel standard deviations."""
 
 
 def preprocess(crop: Tensor, modality: str, config: PreprocessConfig) -> Tensor:
@@ -123,7 +136,7 @@ def pad(image: Tensor, config: PreprocessConfig, value: float) -> Tensor:
     return F.pad(image, (0, to_width - width, 0, to_height - height), value=value)
 
 
-def normalise(image: Tensor, config: PreprocessConfig) -> Tensor:
+def normalise(image: Tensor, config: ChannelStatistics) -> Tensor:
     """``[slices, h, w]`` in [0, 1] to three normalised channels ``[slices, 3, h, w]``."""
     mean = image.new_tensor(config.mean).view(3, 1, 1)
     std = image.new_tensor(config.std).view(3, 1, 1)

@@ -85,13 +85,31 @@ class Res(nn.Module):
         layout = Layout.of([self._shape(stack) for stack in stacks])
         packed = [stacks[index] for index in layout.order]
         slices = self._encode_slices(packed, layout, with_maps)
+        sizes = [(stack.shape[-2], stack.shape[-1]) for stack in packed]
+        return self.fuse(slices, layout, sizes, with_maps)
+
+    def fuse(
+        self,
+        slices: Sequence[SliceFeatures],
+        layout: Layout,
+        sizes: Sequence[tuple[int, int]],
+        with_maps: bool = False,
+    ) -> RoiFeatures:
+        """What comes after DINOv2, for slices encoded before.
+
+        Args:
+            slices: DINOv2's tokens of each group of equally large slices, in packed order.
+            layout: Which slices belong to which ROI.
+            sizes: Height and width in pixels of each ROI's image, in packed order.
+            with_maps: As in :meth:`forward`; the slices then need all taps.
+        """
         fused = self.ffa(self._join(slices, layout), layout)
         tokens = self._roi_tokens(slices, fused, layout)
         return RoiFeatures(
             tokens=tokens[layout.inverse],
             maps=self._maps(slices, fused, layout) if with_maps else (),
             layout=layout,
-            sizes=tuple((stack.shape[-2], stack.shape[-1]) for stack in packed),
+            sizes=tuple(sizes),
         )
 
     def _shape(self, stack: Tensor) -> RoiShape:

@@ -66,7 +66,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError(
             "is not a training checkpoint of MRN",
             file=path,
-            remedy="delete it to start this fold again",
+            remedy="delete it to start this training again",
         ) from error
 
 

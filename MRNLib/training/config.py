@@ -11,32 +11,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from MRNLib.errors import InputError
 from MRNLib.models.config import MrnConfig
 from MRNLib.models.m3d_clip import M3dClipConfig
 from MRNLib.models.midbrain_cnn import MidbrainCnnConfig
 from MRNLib.models.seres10 import SeRes10Config
-from MRNLib.training.settingsfile import read_settings, refuse_unknown
+from MRNLib.training.settingsfile import Strict, checked, read_settings
 
 # How a training is computed, not what: a checkpoint goes on with other values of these. (With
 # dropout or drop path another micro_batch draws which units fall out anew: the same expectation.)
 WAYS = ("micro_batch", "compile", "checkpoint_minutes", "tensorboard")
-
-
-class Strict(BaseModel):
-    """Base of the settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataSettings(Strict):
@@ -213,15 +198,6 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> TrainingCon
 
 def parse_config(data: dict[str, Any], path: Path | None = None) -> TrainingConfig:
     """Checks plain values and makes the settings of them; errors as :func:`load_config`."""
-    refuse_unknown(data, TrainingConfig, path)
-    try:
-        return TrainingConfig.model_validate_json(json.dumps(data, default=str), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        # pydantic puts the kind of system into the path, which the file does not have.
-        systems = (MrnConfig, SeRes10Config, M3dClipConfig, MidbrainCnnConfig)
-        kinds = [system.kind for system in systems]
-        name = ".".join(str(part) for part in first["loc"] if part not in kinds)
-        raise InputError(
-            f"setting {name}: {first['msg']} (found {first['input']!r})", file=path
-        ) from error
+    # pydantic puts the kind of system into the path, which the file does not have.
+    systems = (MrnConfig, SeRes10Config, M3dClipConfig, MidbrainCnnConfig)
+    return checked(data, TrainingConfig, path, unnamed=[system.kind for system in systems])

@@ -50,8 +50,8 @@ class TrainingFolder:
 
     Args:
         path: The folder; made if missing.
-        identity: What makes this training this one (settings, fold, patients, their crops); JSON
-            values. A checkpoint with another identity is refused.
+        identity: What makes this training this one (settings, patients or volumes, their contents);
+            JSON values. A checkpoint with another identity is refused.
         writes: Whether this process writes; of several, one does, and keeps trainings of other
             commands out until :meth:`release`.
 
@@ -106,9 +106,9 @@ class TrainingFolder:
         for name, value in self.identity.items():
             if state.get(name) != value:
                 raise InputError(
-                    f"holds a training with different {name}{_difference(state.get(name), value)}",
+                    f"holds a training with different {name}{difference(state.get(name), value)}",
                     file=self.path / CHECKPOINT,
-                    expected="the settings, patients, crops and fold it was started with",
+                    expected="the settings and the data it was started with",
                     remedy="use another --out folder, or delete the checkpoint to start again",
                 )
         position = Position(**state["position"])
@@ -150,11 +150,17 @@ class TrainingFolder:
         return found
 
 
-def _difference(stored: Any, wanted: Any, name: str = "") -> str:
-    """Names the first setting that differs, where there are names."""
+def difference(stored: Any, wanted: Any, name: str = "") -> str:
+    """The first setting in which two trainings differ, in brackets; empty without names.
+
+    Args:
+        stored: JSON values of the one that is there.
+        wanted: Of the one that was asked for.
+        name: Of the group that both are.
+    """
     if not isinstance(stored, dict) or not isinstance(wanted, dict):
         return f" ({name}: {stored!r} there, {wanted!r} here)" if name else ""
     for key in {**stored, **wanted}:
         if stored.get(key) != wanted.get(key):
-            return _difference(stored.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
+            return difference(stored.get(key), wanted.get(key), f"{name}.{key}".lstrip("."))
     return ""

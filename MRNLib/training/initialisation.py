@@ -7,6 +7,7 @@ At a width of 64 that leaves tokens almost blind to where they are for hundreds 
 from __future__ import annotations
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from MRNLib.errors import InputError
@@ -47,6 +48,8 @@ def new_student(config: TrainingConfig, fold: int, *, pretrained: bool) -> Syste
 def start_from_scratch(model: System) -> None:
     """Xavier weights in DINOv2 and the fusion blocks; positions as large as the patches' tokens.
 
+    A backbone that has brought weights of its own keeps them; the fusion blocks alone start so.
+
     Raises:
         InputError: The system is no MRN.
     """
@@ -55,10 +58,30 @@ def start_from_scratch(model: System) -> None:
             f"train.from_scratch is not for model.kind {model.config.kind}",
             expected="model.kind mrn; the other systems start as their libraries start them",
         )
-    for module in model.res.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-    vit = model.res.backbone.vit
+    backbone = model.res.backbone
+    random = model.config.backbone.weights == "none"
+    for part in model.res.children():
+        if random or part is not backbone:
+            spread_linear(part)
+    if random:
+        spread_positions(backbone.vit)
+
+
+def start_vit_from_scratch(vit: VisionTransformer) -> None:
+    """:func:`start_from_scratch` of a vision transformer by itself."""
+    spread_linear(vit)
+    spread_positions(vit)
+
+
+def spread_linear(module: nn.Module) -> None:
+    """Xavier weights in every linear layer."""
+    for one in module.modules():
+        if isinstance(one, nn.Linear):
+            nn.init.xavier_uniform_(one.weight)
+
+
+def spread_positions(vit: VisionTransformer) -> None:
+    """Positions and the CLS token as large as the patches' tokens."""
     for table in (vit.pos_embed, vit.cls_token):
         if table is not None:
             nn.init.normal_(table, std=POSITION_SCALE)

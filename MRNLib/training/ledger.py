@@ -25,12 +25,16 @@ class Ledger:
         folder: Where to; one of several processes writes.
         position: Where the training stands; kept up to date here.
         device: Where the losses are.
+        gentler: What an error tells the user to do when a loss is no number any more.
     """
 
-    def __init__(self, folder: TrainingFolder, position: Position, device: torch.device) -> None:
+    def __init__(
+        self, folder: TrainingFolder, position: Position, device: torch.device, gentler: str
+    ) -> None:
         self.folder = folder
         self.position = position
         self.device = device
+        self._gentler = gentler
         self._sums = RunningSums(position.sums, device)
         self._saved_at = self._started_at = time.monotonic()
         self._said, self._said_at = "", -math.inf
@@ -96,6 +100,6 @@ class Ledger:
             raise InputError(
                 f"the {what} became {sums[wrong]} in epoch {self.position.epoch + 1}",
                 file=self.folder.path,
-                remedy="lower train.lr_backbone and train.lr_heads, or raise loss.temperature",
+                remedy=self._gentler,
             )
         return sums

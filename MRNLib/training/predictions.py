@@ -6,7 +6,6 @@ section 4.1.1), as :class:`MRNLib.classifier.Classifier` averages them in a diag
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from MRNLib.errors import InputError
+from MRNLib.models.weights import file_sha256
 from MRNLib.training.data import PatientCrops
 from MRNLib.training.folds import TrainedFold
 from MRNLib.writing import replaced
@@ -124,7 +124,7 @@ def read_predictions(fold: TrainedFold) -> Margins:
     path = predictions_file(fold.weights)
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if stored["weights"] != _sha256(fold.weights):
+        if stored["weights"] != file_sha256(fold.weights):
             return Margins({}, {}, {})
         patients = stored["patients"]
         return Margins(
@@ -176,13 +176,8 @@ def keep_predictions(
         }
         for name in sorted(result.margins)
     }
-    description = {"weights": _sha256(fold.weights), "views": ["as it is", "mirrored"]}
+    description = {"weights": file_sha256(fold.weights), "views": ["as it is", "mirrored"]}
     with replaced(predictions_file(fold.weights)) as partial:
         text = json.dumps({**description, "patients": listed}, indent=1) + "\n"
         partial.write_text(text, encoding="utf-8")
     return result
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

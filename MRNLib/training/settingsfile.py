@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import re
 import types
 import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from MRNLib.errors import InputError
 
 TAG = "kind"
+
+
+class Strict(BaseModel):
+    """Base of the settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Settings = TypeVar("Settings", bound=Strict)
 
 
 class _Loader(yaml.SafeLoader):
@@ -102,6 +112,34 @@ def refuse_unknown(
         below = f"{prefix}{key}."
         if isinstance(value, dict) and _fields_of(fields[key], value, below, path) is not None:
             refuse_unknown(value, fields[key], path, below)
+
+
+def checked(
+    data: dict[str, Any],
+    kind: type[Settings],
+    path: Path | None = None,
+    unnamed: Iterable[str] = (),
+) -> Settings:
+    """Makes settings of plain values.
+
+    Args:
+        data: Plain values.
+        kind: The settings' class.
+        path: Where the values come from, for the message.
+        unnamed: What a message leaves out of a setting's name.
+
+    Raises:
+        InputError: An unknown key, with the nearest known one, or a bad value.
+    """
+    refuse_unknown(data, kind, path)
+    try:
+        return kind.model_validate_json(json.dumps(data, default=str), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"] if part not in set(unnamed))
+        raise InputError(
+            f"setting {name}: {first['msg']} (found {first['input']!r})", file=path
+        ) from error
 
 
 def _fields_of(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from MRNLib.errors import Cancelled, InputError
 from MRNLib.progress import Progress, silent
 from MRNLib.training.acceleration import autocast
 from MRNLib.training.config import TrainingConfig
@@ -26,18 +26,16 @@ from MRNLib.training.folddata import FoldData, Split
 from MRNLib.training.folder import Position, TrainingFolder
 from MRNLib.training.folds import check_origin
 from MRNLib.training.initialisation import new_student
-from MRNLib.training.interruption import StopRequest, stop_on_signals
-from MRNLib.training.ledger import Ledger
+from MRNLib.training.loop import Loop
 from MRNLib.training.losses import linear_ramp
 from MRNLib.training.optimisation import set_learning_rate
 from MRNLib.training.sampling import balanced_batches
-from MRNLib.training.scalars import TensorBoard
 from MRNLib.training.schedule import scheduled_factor
 from MRNLib.training.state import restore_state, state_tensors
 from MRNLib.training.step import Stepper
 
 
-class Trainer:
+class Trainer(Loop):
     """Trains one fold of any system.
 
     Its folder is its own from here to the end of :meth:`run`.
@@ -61,6 +59,12 @@ class Trainer:
             round; the settings leave nothing to learn.
     """
 
+    smaller = (
+        "set train.micro_batch=1 or 2, or model.checkpoint_activations=true; the same command goes "
+        "on from the last checkpoint with the former"
+    )
+    gentler = "lower train.lr_backbone and train.lr_heads, or raise loss.temperature"
+
     def __init__(
         self,
         config: TrainingConfig,
@@ -75,40 +79,38 @@ class Trainer:
         group: Group = ALONE,
     ) -> None:
         self.config = config
-        self.progress = progress
-        self.group = group
-        self.device = torch.device(device)
+        where = torch.device(device)
         check_origin(config.trained_on, patients)
         self.split = FoldData.of(patients, fold, folds, config.train.seed, split)
         group.check_batch(config.train.batch_size)
         identity = {"settings": config.identity(), **self.split.identity()}
-        self.folder = TrainingFolder(folder, identity, writes=group.leads)
+        own = TrainingFolder(folder, identity, writes=group.leads)
         try:
-            model = new_student(config, fold, pretrained=not self.folder.has_checkpoint)
-            self.model = model.to(self.device)
+            model = new_student(config, fold, pretrained=not own.has_checkpoint)
+            self.model = model.to(where)
             windows, regions = config.model.preprocess, model.regions
             self.dataset = CropDataset(
-                patients, windows, regions, config.augment, config.data, self.device
+                patients, windows, regions, config.augment, config.data, where
             )
             self.stepper = Stepper(config, self.model, self.dataset, fold, group)
-            self.position = Position()
-            if (stored := self.folder.load()) is not None:
-                tensors, self.position = stored
-                restore_state(self.stepper, tensors, self.position.teacher_updates)
+            position = Position()
+            if (stored := own.load()) is not None:
+                tensors, position = stored
+                restore_state(self.stepper, tensors, position.teacher_updates)
         except BaseException:
-            self.folder.release()
+            own.release()
             raise
-        self.ledger = Ledger(self.folder, self.position, self.device)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of both phases."""
-        return self.config.train.phase1_epochs + self.config.train.phase2_epochs
-
-    @property
-    def finished(self) -> bool:
-        """Whether no epoch is left to train."""
-        return self.position.epoch >= self.epochs
+        super().__init__(
+            own,
+            position,
+            where,
+            group,
+            progress,
+            title=f"fold {fold}",
+            epochs=config.train.phase1_epochs + config.train.phase2_epochs,
+            checkpoint_minutes=config.train.checkpoint_minutes,
+            tensorboard=config.train.tensorboard,
+        )
 
     def held_out_figures(self) -> dict[str, float]:
         """What the last epoch's model made of the held-out patients; empty if it was not asked."""
@@ -124,98 +126,65 @@ class Trainer:
                 checkpoint is whole.
         """
         try:
-            self._run_epochs()
+            self.run_epochs()
             return self._export()
         finally:
             self.folder.release()
 
-    def _run_epochs(self) -> None:
-        several = self.group.size > 1
-        board = TensorBoard(
-            self.folder.path / "tensorboard",
-            wanted=self.config.train.tensorboard and self.group.leads,
-            first=self.position.epoch,
-        )
-        with stop_on_signals(patient=several) as stop, board:
-            while not self.finished:
-                try:
-                    record = self._run_epoch(stop)
-                except Cancelled:
-                    self.save()
-                    raise
-                except torch.OutOfMemoryError as error:
-                    if not self.group.leads:
-                        raise  # only the first process speaks, and it may have had enough
-                    raise _too_large(error) from error
-                board.record(record)
+    @property
+    def _classifies(self) -> bool:
+        return self.position.epoch >= self.config.train.phase1_epochs
 
-    def _run_epoch(self, stop: StopRequest) -> dict[str, Any]:
-        position, train = self.position, self.config.train
-        classify = position.epoch >= train.phase1_epochs
-        batches = balanced_batches(
+    def begin_epoch(self) -> int:
+        """Draws the epoch's batches; returns how many."""
+        self._batches = balanced_batches(
             self.dataset.diagnoses[self.split.training],
-            train.batch_size,
-            train.seed,
-            position.epoch,
+            self.config.train.batch_size,
+            self.config.train.seed,
+            self.position.epoch,
         )
         self.model.train()
-        while position.step < len(batches):
-            factor = scheduled_factor(train, position.epoch, position.step, len(batches))
-            set_learning_rate(self.stepper.optimizer, factor)
-            ramp = linear_ramp(position.updates, round(self.config.loss.ramp_epochs * len(batches)))
-            chosen = self.split.training[batches[position.step]]
-            values = self.stepper.step(chosen, position.updates, ramp=ramp, classify=classify)
-            self.ledger.add(values)
-            self._report(len(batches), stop)
-            if self.ledger.due(train.checkpoint_minutes):
-                self.save()
-        return self._finish_epoch(len(batches), classify)
+        return len(self._batches)
 
-    def _report(self, steps: int, stop: StopRequest) -> None:
-        """Says where the training stands, and stops if anybody anywhere asked for it."""
-        position, line = self.position, ""
-        if self.group.leads:
-            line = self.ledger.line(
-                f"fold {self.split.fold} epoch {position.epoch + 1}/{self.epochs}"
-            )
-        done = (position.epoch + position.step / steps) / self.epochs
-        try:
-            self.progress(min(done, 1.0), line)
-        except Cancelled as cancelled:
-            stop.ask(str(cancelled))
-        if self.group.any(stop.asked):
-            raise Cancelled(stop.reason or "asked to stop; the training is saved")
+    def take_step(self, steps: int) -> dict[str, Tensor]:
+        """Takes the step at the position; returns the whole batch's losses."""
+        position = self.position
+        factor = scheduled_factor(self.config.train, position.epoch, position.step, steps)
+        set_learning_rate(self.stepper.optimizer, factor)
+        ramp = linear_ramp(position.updates, round(self.config.loss.ramp_epochs * steps))
+        chosen = self.split.training[self._batches[position.step]]
+        return self.stepper.step(chosen, position.updates, ramp=ramp, classify=self._classifies)
 
-    def _finish_epoch(self, steps: int, classify: bool) -> dict[str, Any]:
-        position, every = self.position, self.config.train.validate_every
+    def close_epoch(self, steps: int) -> dict[str, Any]:
+        """The epoch's losses, and now and then figures of the held-out patients."""
+        position, train = self.position, self.config.train
         # One that goes on between an epoch's last step and this line has not set a rate yet.
-        factor = scheduled_factor(self.config.train, position.epoch, steps - 1, steps)
+        factor = scheduled_factor(train, position.epoch, steps - 1, steps)
         set_learning_rate(self.stepper.optimizer, factor)
         record: dict[str, Any] = {
-            "epoch": position.epoch + 1,
-            "phase": 2 if classify else 1,
+            "phase": 2 if self._classifies else 1,
             "updates": position.updates,
             "learning_rate": self.stepper.optimizer.param_groups[0]["lr"],
             "losses": dict(sorted(self.ledger.means(steps).items())),
         }
-        last = position.epoch + 1 == self.epochs
-        looks = classify and ((position.epoch + 1) % every == 0 or last)
+        looks = self._classifies and (
+            (position.epoch + 1) % train.validate_every == 0 or position.epoch + 1 == self.epochs
+        )
         if looks and len(self.split.held_out) and self.group.leads:
             with autocast(self.device, self.stepper.precision):
                 held_out = self.split.held_out.tolist()
                 record["held_out"] = evaluate(self.model, self.dataset, held_out)
-        line = self.ledger.close_epoch(record)
-        if last or self.ledger.due(self.config.train.checkpoint_minutes):
-            self.save()
-        return line
+        return record
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Student, optimizer, teacher and bank."""
+        return state_tensors(self.stepper)
 
     def save(self) -> None:
         """Writes the checkpoint; the old one stays until the new one is whole."""
-        self.ledger.close_sitting()
         if self.stepper.contrast is not None:
             self.position.teacher_updates = self.stepper.contrast.teacher.updates
-        if self.group.leads:
-            self.folder.save(state_tensors(self.stepper), self.position)
+        super().save()
 
     def _export(self) -> Path:
         last = self.folder.records()[-1:] or [{}]
@@ -233,12 +202,3 @@ class Trainer:
         if not self.group.leads:
             return self.folder.path / f"fold_{self.split.fold}.safetensors"
         return export_fold(self.model, self.folder.path, self.split.fold, record)
-
-
-def _too_large(error: Exception) -> InputError:
-    return InputError(
-        f"a step does not fit the device's memory ({str(error).splitlines()[0]})",
-        expected="memory for train.micro_batch patients, or the whole batch without it",
-        remedy="set train.micro_batch=1 or 2, or model.checkpoint_activations=true; the same "
-        "command goes on from the last checkpoint with the former",
-    )

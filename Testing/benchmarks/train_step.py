@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peak import matmul_peak
 from reference_step import ReferenceStep
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -116,7 +116,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         **_timed(step, options.steps, batch, device),
         "flops_per_patient": flops / batch,
-        "peak_flops": _matmul_peak(device, precision),
+        "peak_flops": matmul_peak(device, precision),
     }
 
 
@@ -158,24 +158,6 @@ def _timed(step: Any, steps: int, batch: int, device: torch.device) -> dict[str,
         "seconds_per_epoch": EPOCH_PATIENTS * seconds / (steps * batch),
         "peak_memory_gb": (torch.cuda.max_memory_allocated() if on_gpu else peak) / 1e9,
     }
-
-
-def _matmul_peak(device: torch.device, precision: str) -> float:
-    """Best rate of a large square matrix product, in operations a busy second."""
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    side, best = (8192 if device.type == "cuda" else 1024), math.inf
-    left, right = (torch.randn(side, side, device=device).to(kind) for _ in range(2))
-    on_gpu = device.type == "cuda"
-    clock = time.perf_counter if on_gpu else time.process_time
-    for _ in range(20):
-        if on_gpu:
-            torch.cuda.synchronize()
-        start = clock()
-        left @ right
-        if on_gpu:
-            torch.cuda.synchronize()
-        best = min(best, clock() - start)
-    return 2 * side**3 / best
 
 
 def table(results: list[dict[str, Any]]) -> str:

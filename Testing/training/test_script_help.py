@@ -14,20 +14,33 @@ NAMES = sorted(path.stem for path in TRAINING.glob("*.py"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_help_tells_everything(name, capsys):
+def test_help_shows_the_examples(name, capsys):
     module = script(name)
-    options = typer.main.get_command(module.app).params
-    assert [one.name for one in options if not one.help] == []
     assert module.main(["--help"]) == 0
-    said = capsys.readouterr().out
-    assert said.count("[required]") == sum(one.required for one in options)
-    shown = [one for one in options if one.default is not False and one.default not in (None, "")]
-    assert said.count("[default: ") == len(shown)
-    lines = [line.strip() for line in said.splitlines()]
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     examples = [line for line in module.__doc__.splitlines() if line.startswith(" ")]
     assert examples
     for line in examples:
         assert line.strip() in lines
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_tells_everything(name, capsys):
+    module = script(name)
+    command = typer.main.get_command(module.app)
+    # A script with several commands has a help text for each.
+    for words, one in getattr(command, "commands", {"": command}).items():
+        options = one.params
+        assert [option.name for option in options if not option.help] == []
+        assert module.main([*filter(None, [words]), "--help"]) == 0
+        said = capsys.readouterr().out
+        assert said.count("[required]") == sum(option.required for option in options)
+        shown = [
+            option
+            for option in options
+            if option.default is not False and option.default not in (None, "")
+        ]
+        assert said.count("[default: ") == len(shown)
 
 
 def test_no_script_waits_for_torch_before_it_has_read_its_options():

@@ -30,8 +30,11 @@ def commands(text: str, name: str) -> list[list[str]]:
 
 
 def understood(module: ModuleType, arguments: list[str]) -> dict[str, object]:
-    """What a script makes of its arguments, before it does anything."""
-    return typer.main.get_command(module.app).make_context("script", arguments).params
+    """What a script, or one of its commands, makes of its arguments before it does anything."""
+    command = typer.main.get_command(module.app)
+    if commands_of_it := getattr(command, "commands", None):
+        command, arguments = commands_of_it[arguments[0]], arguments[1:]
+    return command.make_context("script", arguments).params
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -1,0 +1,198 @@
+"""Clips: slices along a path through a volume, with the actions between them.
+
+A clip is made from its seed alone, so that a resumed training and one on several processes see what
+one undisturbed process sees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field, model_validator
+from torch import Generator, Tensor
+
+from MRNLib.errors import InputError
+from MRNLib.navigation.poses import AXIAL, Poses, actions_between
+from MRNLib.navigation.rendering import foreground, render
+from MRNLib.navigation.trajectories import KINDS, MotionSettings, folded, trajectory
+from MRNLib.navigation.volumes import Volume
+from MRNLib.training.config import Strict
+from MRNLib.training.sampling import generator_for
+
+STATIC = "static"
+
+
+class KindShares(Strict):
+    """How often each kind of path is taken, as shares of any sum.
+
+    Attributes:
+        scroll: Through neighbouring slices.
+        tilt: Turns about an axis in the slice.
+        plane_switch: From one of the three planes to another.
+        zoom: Nearer and farther.
+        random_walk: All of it at once.
+    """
+
+    scroll: float = Field(default=1.0, ge=0)
+    tilt: float = Field(default=1.0, ge=0)
+    plane_switch: float = Field(default=1.0, ge=0)
+    zoom: float = Field(default=1.0, ge=0)
+    random_walk: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _some(self) -> KindShares:
+        if not sum(self.model_dump().values()) > 0:
+            raise ValueError("at least one kind of path needs a share above 0")
+        return self
+
+
+class ClipSettings(Strict):
+    """What clips look like.
+
+    Attributes:
+        length: Slices of a clip.
+        size: Rows and columns of a slice.
+        pixel_mm: Width of a pixel at log-scale 0.
+        kinds: How often each kind of path is taken.
+        motion: How paths begin and how far their steps go.
+        least_foreground: Share of tissue that each slice of a clip has to show.
+        tries: Paths that are tried in a volume before it is refused.
+    """
+
+    length: int = Field(default=8, ge=2)
+    size: int = Field(default=56, ge=1)
+    pixel_mm: float = Field(default=1.0, gt=0)
+    kinds: KindShares = KindShares()
+    motion: MotionSettings = MotionSettings()
+    least_foreground: float = Field(default=0.5, ge=0, le=1)
+    tries: int = Field(default=100, ge=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """A batch of B clips of T slices.
+
+    Attributes:
+        frames: ``[B, T, size, size]`` float32 in [0, 1], on the device asked for.
+        actions: ``[B, T - 1, 7]`` float32, there too: from each slice to the next
+            (:func:`MRNLib.navigation.poses.actions_between`).
+        poses: ``[B, T]`` float64, on the CPU.
+        volumes: ``[B]`` int64, on the CPU: which volume each clip is of.
+        kinds: B kinds of path; ``static`` for :func:`static_clips`.
+    """
+
+    frames: Tensor
+    actions: Tensor
+    poses: Poses
+    volumes: Tensor
+    kinds: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def make_clips(
+    volumes: Sequence[Volume],
+    settings: ClipSettings,
+    seeds: Sequence[int],
+    device: torch.device | str = "cpu",
+) -> Clips:
+    """Clips along paths through random volumes.
+
+    Args:
+        volumes: To choose from.
+        settings: What the clips look like.
+        seeds: One a clip, 0 or above. The same seed gives the same clip, whatever the others are.
+        device: Where frames and actions are wanted; slices are cut where their volume is.
+
+    Raises:
+        InputError: A volume shows too little tissue wherever it was tried.
+    """
+    return _together([_clip(volumes, settings, seed) for seed in seeds], device)
+
+
+def static_clips(
+    volumes: Sequence[Volume],
+    settings: ClipSettings,
+    seeds: Sequence[int],
+    device: torch.device | str = "cpu",
+) -> Clips:
+    """Clips of neighbouring axial slices as they are stored, for the static-volume baseline.
+
+    As :func:`make_clips`, but nothing is oblique and nothing zoomed: pixels are the volume's own
+    (squares as wide as a column, where its pixels are not square), and the actions are those of the
+    scroll. A volume of fewer slices than a clip has is scrolled forth and back.
+    """
+    return _together([_clip(volumes, settings, seed, STATIC) for seed in seeds], device)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    frames: Tensor
+    poses: Poses
+    volume: int
+    kind: str
+
+
+def _clip(
+    volumes: Sequence[Volume], settings: ClipSettings, seed: int, kind: str | None = None
+) -> _Clip:
+    """One clip; its volume and kind are drawn once, its path until it shows enough tissue."""
+    generator = generator_for(seed)
+    index = int(torch.randint(len(volumes), (), generator=generator))
+    volume = volumes[index]
+    if kind is None:
+        shares = torch.tensor([getattr(settings.kinds, name) for name in KINDS])
+        kind = KINDS[int(torch.multinomial(shares, 1, generator=generator))]
+    for _ in range(settings.tries):
+        poses = _path(kind, volume, settings, generator)
+        frames = render(volume, poses, settings.size, settings.pixel_mm)
+        if foreground(frames).min() >= settings.least_foreground:
+            return _Clip(frames, poses, index, kind)
+    raise InputError(
+        f"{volume}: none of {settings.tries} paths tried ({kind}) shows tissue in "
+        f"{100 * settings.least_foreground:.0f} % of each slice",
+        expected=f"a head that fills slices of {settings.size * settings.pixel_mm:.0f} mm",
+        remedy="leave the volume out, or lower clips.least_foreground or clips.pixel_mm",
+    )
+
+
+def _path(kind: str, volume: Volume, settings: ClipSettings, generator: Generator) -> Poses:
+    if kind == STATIC:
+        return _neighbours(volume, settings, generator)
+    return trajectory(kind, settings.length, generator, volume.tissue, settings.motion)
+
+
+def _neighbours(volume: Volume, settings: ClipSettings, generator: Generator) -> Poses:
+    """Neighbouring axial slices around a random voxel of the tissue's box, pixels on voxels."""
+    spacing, origin = (
+        torch.tensor(one, dtype=torch.float64) for one in (volume.spacing, volume.origin)
+    )
+    low, high = ((volume.tissue - origin) / spacing).round()
+    chosen = torch.lerp(low, high, torch.rand(3, generator=generator, dtype=torch.float64))
+    # An even number of pixels has its middle between two of them.
+    middle = chosen.round() + 0.5 * ((settings.size - 1) % 2)
+    length, last = settings.length, torch.tensor(volume.size[2] - 1.0, dtype=torch.float64)
+    first = (middle[2].floor() - length // 2).clamp(torch.zeros(()), (last - length + 1).clamp(0))
+    centre = middle.expand(length, 3).clone()
+    centre[:, 2] = folded(first + torch.arange(length), torch.zeros_like(last), last)
+    log_scale = math.log(volume.spacing[0] / settings.pixel_mm)
+    return Poses(
+        origin + centre * spacing,
+        AXIAL.expand(length, 3, 3),
+        torch.full((length,), log_scale, dtype=torch.float64),
+    )
+
+
+def _together(clips: Sequence[_Clip], device: torch.device | str) -> Clips:
+    poses = Poses.stack([clip.poses for clip in clips])
+    return Clips(
+        torch.stack([clip.frames.to(device) for clip in clips]),
+        actions_between(poses[:, :-1], poses[:, 1:]).float().to(device),
+        poses,
+        torch.tensor([clip.volume for clip in clips]),
+        tuple(clip.kind for clip in clips),
+    )

@@ -1,0 +1,144 @@
+"""Whether predictions follow the actions: told and mistold ones compared, on unseen patients.
+
+A dynamics model can do well and ignore its actions, since neighbouring slices are alike. The gap is
+the error with each clip's own actions less the error with another clip's; below 0 the model uses
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from MRNLib.navigation.clips import make_clips
+from MRNLib.navigation.config import NavigationConfig
+from MRNLib.navigation.dynamics import Dynamics
+from MRNLib.navigation.losses import derangement, latent_errors
+from MRNLib.navigation.tokenizer import Tokenizer
+from MRNLib.navigation.volumes import Volume
+from MRNLib.training.acceleration import autocast, resolved_precision
+from MRNLib.training.sampling import generator_for
+
+DRAWS = 2000
+# Apart from the seeds of the training's batches, whose second number is a step.
+UNSEEN = 2**32
+
+Array = NDArray[np.float64]
+
+
+def split_patients(
+    volumes: Sequence[Volume], share: float, seed: int
+) -> tuple[list[Volume], list[Volume]]:
+    """Volumes to learn from and volumes held out; those of one patient stay together.
+
+    Args:
+        volumes: All.
+        share: Of the patients, held out: at least one of two or more, unless it is 0.
+        seed: Of the draw.
+    """
+    names = sorted({one.name for one in volumes})
+    count = max(1, round(share * len(names))) if share and len(names) > 1 else 0
+    order = np.random.default_rng(seed).permutation(len(names))
+    held_out = {names[place] for place in order[:count]}
+    return (
+        [one for one in volumes if one.name not in held_out],
+        [one for one in volumes if one.name in held_out],
+    )
+
+
+@torch.no_grad()
+def clip_errors(
+    tokenizer: Tokenizer,
+    dynamics: Dynamics,
+    volume: Volume,
+    config: NavigationConfig,
+    seeds: Sequence[int],
+) -> dict[str, Array]:
+    """Errors of the next frame's latents (L1, teacher forcing) in clips of one volume.
+
+    Args:
+        tokenizer: Frozen.
+        dynamics: In evaluation mode, on the same device.
+        volume: Where the clips are from.
+        config: Clips and precision.
+        seeds: One for each of two or more clips.
+
+    Returns:
+        ``[clips]`` for the clip's own actions (``aligned``), another clip's (``shuffled``), none
+        (``zeroed``), and of predicting the same frame again (``copied``).
+    """
+    device = next(dynamics.parameters()).device
+    clips = make_clips([volume], config.clips, seeds, device)
+    partners = derangement(len(seeds), generator_for(seeds[0])).to(device)
+    told = {
+        "aligned": clips.actions,
+        "shuffled": clips.actions[partners],
+        "zeroed": torch.zeros_like(clips.actions),
+    }
+    with autocast(device, resolved_precision(config.train.precision, device)):
+        latents = tokenizer.latents(clips.frames).float()
+        predicted = {name: dynamics(latents[:, :-1], one).float() for name, one in told.items()}
+    predicted["copied"] = latents[:, :-1]
+    return {
+        name: latent_errors(one, latents[:, 1:]).double().cpu().numpy()
+        for name, one in predicted.items()
+    }
+
+
+def held_out_gap(
+    tokenizer: Tokenizer,
+    dynamics: Dynamics,
+    volumes: Sequence[Volume],
+    config: NavigationConfig,
+) -> dict[str, Any] | None:
+    """The errors on volumes that no step has seen, and the gap with its interval.
+
+    Args:
+        tokenizer: Frozen.
+        dynamics: In evaluation mode, on the same device.
+        volumes: Held out; without any there is no gap.
+        config: Clips, their number, seed and precision.
+
+    Returns:
+        JSON values: ``errors`` (mean over patients), ``aligned_minus_shuffled``, its 95 %
+        ``interval`` by drawing patients anew (None with fewer than two), how many ``patients`` and
+        ``clips``, and what the model was ``trained_on``.
+    """
+    by_patient: dict[str, list[dict[str, Array]]] = {}
+    for place, volume in enumerate(volumes):
+        seeds = [
+            generator_for(config.train.seed, UNSEEN + place, clip).initial_seed()
+            for clip in range(config.held_out.clips)
+        ]
+        errors = clip_errors(tokenizer, dynamics, volume, config, seeds)
+        by_patient.setdefault(volume.name, []).append(errors)
+    if not by_patient:
+        return None
+    means = {
+        name: np.array(
+            [np.concatenate([one[name] for one in found]).mean() for found in by_patient.values()]
+        )
+        for name in ("aligned", "shuffled", "zeroed", "copied")
+    }
+    gaps = means["aligned"] - means["shuffled"]
+    return {
+        "trained_on": config.trained_on,
+        "patients": len(by_patient),
+        "clips": config.held_out.clips * len(volumes),
+        "errors": {name: float(one.mean()) for name, one in means.items()},
+        "aligned_minus_shuffled": float(gaps.mean()),
+        "interval": interval_of_mean(gaps, config.train.seed),
+    }
+
+
+def interval_of_mean(values: Array, seed: int) -> tuple[float, float] | None:
+    """95 % percentile interval of a mean by drawing ``[N]`` values anew; None for fewer than 2."""
+    if len(values) < 2:
+        return None
+    drawn = np.random.default_rng(seed).integers(len(values), size=(DRAWS, len(values)))
+    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,161 @@
+"""Outlines of the nuclei from frozen features: how much of them is there to be read.
+
+The linear probe maps a patch's token to the logits of all of the patch's pixels, patch x patch x
+classes numbers: with one class a patch, nuclei that are smaller than a patch could not be outlined
+whatever the token knows. The DPT probe is MRN's own segmentation head on four maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from MRNLib.anatomy import NUCLEI_BY_MODALITY
+from MRNLib.models.dpt import DensePrediction
+from MRNLib.navigation.measuring.probefeatures import Features
+from MRNLib.training.optimisation import learning_rate_factor
+from MRNLib.training.sampling import generator_for
+
+CHANNELS, FEATURES = (16, 16, 32, 32), 32
+LEARNING_RATE = {"linear": 1e-2, "dpt": 3e-3}
+WEIGHT_DECAY = 1e-4
+BATCH, WARM_UP = 32, 20
+AT_ONCE = 256
+
+Array = NDArray[np.float64]
+
+
+class LinearProbe(nn.Module):
+    """One linear layer from a patch's token to its pixels' logits.
+
+    Args:
+        features: Those learned from; their channels' means and deviations are taken out.
+        classes: K, background included.
+        size: Side of a slice in pixels.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: Tensor, classes: int, size: int) -> None:
+        super().__init__()
+        deviation, mean = torch.std_mean(features.movedim(1, -1).flatten(0, -2), dim=0)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation.clamp_min(1e-6))
+        self.classes = classes
+        self.patch = size // features.shape[-1]
+        self.linear = nn.Linear(len(mean), classes * self.patch**2)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """The last of some maps ``[n, C, rows, columns]`` to logits ``[n, K, S, S]``."""
+        tokens = (maps[-1].movedim(1, -1) - self.mean) / self.deviation
+        return functional.pixel_shuffle(self.linear(tokens).movedim(-1, 1), self.patch)
+
+
+class DptProbe(nn.Module):
+    """MRN's segmentation head.
+
+    Args:
+        features: Those learned from.
+        classes: K, background included.
+        size: Side of a slice in pixels.
+    """
+
+    def __init__(self, features: Tensor, classes: int, size: int) -> None:
+        super().__init__()
+        self.size = (size, size)
+        self.head = DensePrediction(features.shape[1], {"probe": classes}, CHANNELS, FEATURES)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Four maps ``[n, C, rows, columns]`` to logits ``[n, K, S, S]``."""
+        return self.head.logits(self.head(maps), "probe", self.size)
+
+
+PROBES: Mapping[str, type[LinearProbe | DptProbe]] = {"linear": LinearProbe, "dpt": DptProbe}
+
+
+def outline_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy, plus one minus the mean soft Dice of the nuclei over the batch.
+
+    The former alone would call all small nuclei background.
+
+    Args:
+        logits: ``[n, K, S, S]``.
+        labels: ``[n, S, S]`` int64.
+    """
+    entropy = functional.cross_entropy(logits, labels)
+    likely = logits.softmax(1)
+    wanted = functional.one_hot(labels, logits.shape[1]).movedim(-1, 1)
+    axes = (0, 2, 3)
+    overlap, total = (likely * wanted).sum(axes), likely.sum(axes) + wanted.sum(axes)
+    return entropy + 1 - (2 * overlap[1:] / total[1:].clamp_min(1e-6)).mean()
+
+
+def trained_probe(
+    name: str, features: Features, labels: Tensor, classes: int, steps: int, seed: int
+) -> nn.Module:
+    """A probe that has learned to outline.
+
+    Args:
+        name: One of ``PROBES``.
+        features: Of B clips of T slices.
+        labels: ``[B, T, S, S]``, 0 to K - 1.
+        classes: K, background included.
+        steps: Optimizer steps, each of 32 slices.
+        seed: Of start and order.
+    """
+    maps = [one.flatten(0, 1) for one in features.maps]
+    target = labels.flatten(0, 1)
+    torch.manual_seed(seed)
+    probe = PROBES[name](maps[-1], classes, labels.shape[-1])
+    rate = LEARNING_RATE[name]
+    optimizer = torch.optim.AdamW(probe.parameters(), rate, weight_decay=WEIGHT_DECAY, fused=True)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * learning_rate_factor(step, steps, WARM_UP)
+        chosen = torch.randint(len(target), (BATCH,), generator=generator_for(seed, step))
+        loss = outline_loss(probe([one[chosen] for one in maps]), target[chosen].long())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return probe.eval()
+
+
+@torch.no_grad()
+def outlined(probe: nn.Module, features: Features) -> Tensor:
+    """Labels ``[B, T, S, S]`` uint8 that a probe gives."""
+    maps = [one.flatten(0, 1) for one in features.maps]
+    found = [
+        probe([one[start : start + AT_ONCE] for one in maps]).argmax(1).byte()
+        for start in range(0, len(maps[0]), AT_ONCE)
+    ]
+    return torch.cat(found).unflatten(0, features.maps[0].shape[:2])
+
+
+def dice_of_patients(
+    found: Tensor, true: Tensor, patients: Sequence[str], role: str
+) -> dict[str, dict[str, float]]:
+    """Dice of each nucleus, over all of a patient's slices together.
+
+    Args:
+        found: ``[B, T, S, S]`` labels of clips of one role.
+        true: The same shape.
+        patients: ``[B]`` names.
+        role: ``QSM`` or ``NM``, which says what the labels mean.
+
+    Returns:
+        By nucleus and patient; a patient whose slices do not show a nucleus is left out of it.
+    """
+    result: dict[str, dict[str, float]] = {one.key: {} for one in NUCLEI_BY_MODALITY[role]}
+    for name in sorted({*patients}):
+        own = torch.tensor([patient == name for patient in patients])
+        for label, nucleus in enumerate(NUCLEI_BY_MODALITY[role], start=1):
+            one, other = found[own] == label, true[own] == label
+            if other.any():
+                overlap = 2 * (one & other).sum() / (one.sum() + other.sum())
+                result[nucleus.key][name] = float(overlap)
+    return result

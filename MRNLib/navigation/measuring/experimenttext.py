@@ -1,0 +1,145 @@
+"""The words of the experiment's page: what was measured, how, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from MRNLib.markdown import table
+from MRNLib.navigation.measuring.labelstatistics import LabelResults
+from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER
+from MRNLib.navigation.measuring.probecells import CONTEXT, TOKENIZER
+from MRNLib.navigation.measuring.probestatistics import Rows
+
+SHARED = (
+    "The second stage freezes the encoder, so that the arms aligned, shuffled and zeroed have one "
+    "encoder between them, and one row here: **slice navigation**. It was taught as "
+    "**tokenizer only** was, but for the first stage's steps alone: that arm goes on with masked "
+    "reconstruction of the frames that the dynamics learn from. What the dynamics have learned is "
+    "not in the encoder."
+)
+
+
+def opening(data: str, command: str) -> list[str]:
+    """Title, of what data, and by what command."""
+    lines = [f"# Slice navigation: what frozen features hold, and what they do for MRN ({data})"]
+    if data == "phantom":
+        lines += [
+            "",
+            "**Phantom.** Every figure on this page was measured on digital patients. It says how "
+            "the method works on images that a generator made, and nothing about people.",
+        ]
+    return [*lines, "", "Made by", "", "```", command, "```"]
+
+
+def reading_probes(rows: Rows, data: str) -> list[str]:
+    """How the probes' tables are to be read."""
+    identity = next(iter(rows.values())).identities[0]
+    train, test = (len(identity[name]) for name in ("train", "test"))
+    seeds = sorted({one["seed"] for row in rows.values() for one in row.identities} - {None})
+    settings = identity["settings"]
+    return [
+        f"## Probes of frozen features ({data})",
+        "",
+        f"Learned on {train} digital patients and measured on {test} others"
+        if data == "phantom"
+        else f"Learned on {train} patients and measured on {test} others",
+        f"whom no pre-training has met; {settings['clips']} clips of each volume from anywhere in "
+        f"the head, {settings['nuclei_clips']} around its nuclei. A figure is the mean over the "
+        "test patients and over the pre-trainings' seeds "
+        f"({', '.join(map(str, seeds)) or 'none'}); in brackets the 95 % interval by drawing test "
+        "patients anew, in round brackets the least and the largest seed. Each seed is a "
+        "pre-training of its own; the probes' own seed and clips are the same for all rows.",
+        "",
+        f"**{TOKENIZER.capitalize()} features** are the frozen encoder's tokens of a single slice. "
+        f"**{CONTEXT.capitalize()} features** are the hidden states of the frozen dynamics over a "
+        "clip: the state of a slice has seen the slices before it too, so that the two kinds are "
+        "not to be compared with each other. The state also knows the action that leaves its "
+        "slice; all actions are withheld from it here (the model is told that nothing moves), so "
+        "that no probe can read an action. Arms trained with actions meet something unusual there, "
+        "the zeroed arm what it has always met.",
+        "",
+        "Outlines: Dice over all of a patient's slices together, left and right merged, mean over "
+        "the nuclei. The linear probe maps a patch's token to all of the patch's pixels and "
+        "classes, since most nuclei are smaller than a patch; the DPT probe is MRN's segmentation "
+        "head, on four of the encoder's layers or on the dynamics' last one. Poses: ridge "
+        "regression, its strength chosen by cross-validation between patients; a centre is told "
+        "from the middle of the tissue's box, a rotation is regressed as a matrix and projected. "
+        "Pairs of slices are one to three steps apart. Planes: logistic regression. **No "
+        "features** is what the same probes say with nothing to look at: the training mean, the "
+        "commonest plane.",
+        *(["", SHARED] if (TOKENIZER, NAVIGATION_ENCODER) in rows else []),
+    ]
+
+
+def differences(data: str) -> list[str]:
+    """Above the table of differences."""
+    return [
+        f"### Differences on the same patients ({data})",
+        "",
+        "In brackets 95 % by drawing test patients anew, in round brackets the least and the "
+        "largest seed's. The interval does not hold the spread between pre-trainings: *better* and "
+        "*worse* stand where it leaves out 0 and all seeds agree. With so many comparisons some do "
+        "by chance.",
+        "",
+    ]
+
+
+def gap(data: str) -> list[str]:
+    """Above the table of held-out errors."""
+    return [
+        f"## Do the predictions follow the actions? ({data})",
+        "",
+        "Mean error (L1 of layer-normed latents) of the next slice on patients held out from "
+        "pre-training, told each clip's own actions, another clip's, none; and of saying that the "
+        "next slice looks like this one. Aligned minus shuffled below 0: the model uses its "
+        "actions. In brackets 95 % by drawing held-out patients anew.",
+        "",
+    ]
+
+
+def labels(results: LabelResults, data: str) -> list[str]:
+    """Above the label-efficiency table."""
+    settings, training = results.identity["settings"], results.identity["training"]
+    segmented = training["loss"]["segmentation"] > 0 and training["model"].get("dpt")
+    losses = "classification and segmentation" if segmented else "classification"
+    lines = [
+        f"## MRN with few labels, the encoder frozen ({data})",
+        "",
+        f"Each encoder's slice tokens of {settings['views']} draws of boxes and augmentation are "
+        "kept, and everything behind it (FFA, SFA, heads) is trained on them: "
+        f"{settings['steps']} steps of {training['train']['batch_size']} patients whatever the "
+        f"number of labels, {losses}, no contrastive loss; the same patients, draws and start of "
+        f"the rest for all encoders. AUC in % on {results.patients} other patients: mean over "
+        "seeds, in brackets 95 % by drawing the test patients anew, in round brackets the least "
+        "and the largest seed. A seed draws the labelled patients and the start; where there are "
+        "several pre-trainings of an arm each seed takes another. In the differences *better* and "
+        "*worse* stand where the interval, which does not hold the spread between seeds, leaves "
+        "out 0 and all seeds agree.",
+        "",
+    ]
+    return [*lines, SHARED, ""] if NAVIGATION_ENCODER in results.encoders else lines
+
+
+def finetuned(results: LabelResults, data: str) -> list[str]:
+    """Above the table of whole MRNs."""
+    return [
+        f"## Full fine-tuning ({data})",
+        "",
+        "The whole MRN, encoder and all, trained by `Training/train_mrn.py` from each start; AUC "
+        f"in % on {results.patients} other patients, read as above.",
+        "",
+    ]
+
+
+def times(cells: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the cells took."""
+    sums: dict[str, list[float]] = {}
+    for one in cells.values():
+        sums.setdefault(one["identity"]["kind"], []).append(float(one["seconds"]))
+    body = [
+        [kind, str(len(taken)), f"{sum(taken) / 60:.1f}", f"{max(taken):.0f}"]
+        for kind, taken in sorted(sums.items())
+    ]
+    header = ["cells", "number", "minutes of one core, together", "seconds, the longest"]
+    return ["## Time", "", *table(header, body)]

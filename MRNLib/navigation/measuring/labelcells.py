@@ -1,0 +1,229 @@
+"""The cells of the label-efficiency curve: encoder, number of labels, seed.
+
+Slices are encoded once for each encoder; a random start is another encoder with each seed. Where an
+encoder was pre-trained with several seeds, the trainings' seeds take them in turn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from MRNLib.errors import InputError
+from MRNLib.navigation.measuring.measuredcells import kept
+from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, PretrainedArm
+from MRNLib.navigation.measuring.slicetokens import EncodedPatient, plain_view, varied_views
+from MRNLib.navigation.measuring.tokentraining import (
+    LabelSettings,
+    labelled_subset,
+    margins_from_tokens,
+    started,
+    train_on_tokens,
+)
+from MRNLib.progress import Progress, part, silent
+from MRNLib.training.config import TrainingConfig
+from MRNLib.training.crops import PatientCrops
+from MRNLib.training.dataset import CropDataset
+from MRNLib.training.folds import check_origin, refuse_shared
+
+LABELS = "labels"
+# Of the draws that are encoded: the same images for all encoders and seeds.
+VIEWS_SEED = 1
+
+
+@dataclass(frozen=True)
+class LabelCell:
+    """One training.
+
+    Attributes:
+        encoder: Name of its frozen encoder.
+        arm: Where that comes from; None: a random start.
+        size: Labelled patients.
+        seed: Of the training, and of a random start.
+    """
+
+    encoder: str
+    arm: PretrainedArm | None
+    size: int
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of its file."""
+        return f"{LABELS}_{self.encoder}_{self.size}_{self.seed}"
+
+    @property
+    def tokens(self) -> tuple[str, int]:
+        """What cells with the same tokens share."""
+        return self.encoder, self.seed if self.arm is None else self.arm.seed
+
+
+def label_cells(arms: Sequence[PretrainedArm], settings: LabelSettings) -> list[LabelCell]:
+    """All cells, those with the same tokens together."""
+    encoders: dict[str, list[PretrainedArm]] = {}
+    for arm in arms:
+        known = encoders.setdefault(arm.encoder, [])
+        if arm.seed not in {one.seed for one in known}:
+            known.append(arm)
+    cells = [
+        LabelCell(RANDOM_ENCODER, None, size, seed)
+        for seed in settings.seeds
+        for size in settings.sizes
+    ]
+    for name, known in encoders.items():
+        known.sort(key=lambda arm: arm.seed)
+        cells += [
+            LabelCell(name, known[place % len(known)], size, seed)
+            for place, seed in enumerate(settings.seeds)
+            for size in settings.sizes
+        ]
+    return sorted(cells, key=lambda cell: cell.tokens)
+
+
+def measure_labels(
+    arms: Sequence[PretrainedArm],
+    train: Sequence[PatientCrops],
+    test: Sequence[PatientCrops],
+    config: TrainingConfig,
+    out: Path,
+    settings: LabelSettings,
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """Trains and tests what is not there yet.
+
+    Args:
+        arms: Finished pre-trainings.
+        train: Labelled patients to draw from.
+        test: Patients to test on.
+        config: Of the MRN and its training.
+        out: The experiment's folder.
+        settings: Sizes, seeds, steps.
+        progress: Called inside each cell; may raise ``Cancelled``.
+
+    Returns:
+        The cells' records.
+
+    Raises:
+        InputError: A patient is on two sides, there are too few, an encoder does not fit the
+            settings, or ``out`` holds cells of other settings.
+    """
+    refuse_shared(*([one.identifier for one in side] for side in (train, test)))
+    refuse_met([*train, *test], arms)
+    check_origin(config.trained_on, [*train, *test])
+    bench = _Bench(train, test, config, settings)
+    cells = label_cells(arms, settings)
+    records = []
+    for number, cell in enumerate(cells):
+        own = part(progress, number / len(cells), (number + 1) / len(cells))
+
+        def measure(cell: LabelCell = cell, own: Progress = own) -> dict[str, Any]:
+            return bench.measure(cell, own)
+
+        records.append(kept(out, cell.key, bench.identity(cell), measure))
+    progress(1.0, "")
+    return records
+
+
+class _Bench:
+    """The patients, and the tokens of the encoder that is looked at."""
+
+    def __init__(
+        self,
+        train: Sequence[PatientCrops],
+        test: Sequence[PatientCrops],
+        config: TrainingConfig,
+        settings: LabelSettings,
+    ) -> None:
+        self.config, self.settings = config, settings
+        self.train, self.test = list(train), list(test)
+        self.diagnoses = np.array([one.diagnosis for one in train])
+        self._crops = [digest(self.train), digest(self.test)]
+        self._tokens: tuple[tuple[str, int], _Tokens] | None = None
+
+    def identity(self, cell: LabelCell) -> dict[str, Any]:
+        settings = self.settings.model_dump(exclude={"sizes", "seeds"})
+        return {
+            "kind": LABELS,
+            "encoder": cell.encoder,
+            "pretraining_seed": None if cell.arm is None else cell.arm.seed,
+            "weights": None if cell.arm is None else cell.arm.sha256,
+            "size": cell.size,
+            "seed": cell.seed,
+            "trained_on": self.config.trained_on,
+            "settings": settings,
+            "training": self.config.identity(),
+            "crops": self._crops,
+        }
+
+    def measure(self, cell: LabelCell, progress: Progress) -> dict[str, Any]:
+        name = f"{cell.encoder}, {cell.size} labels, seed {cell.seed}"
+        model = started(self.config, cell.seed, cell.arm)
+        tokens = self._encoded(cell, part(progress, 0.0, 0.3))
+        chosen = labelled_subset(self.diagnoses, cell.size, cell.seed)
+        own = part(progress, 0.3, 1.0)
+        train_on_tokens(
+            model,
+            [tokens.train[index] for index in chosen],
+            self.diagnoses[chosen],
+            self.config,
+            self.settings,
+            cell.seed,
+            lambda done, said: own(done, f"{name}: {said}"),
+        )
+        return tested(self.test, margins_from_tokens(model, tokens.test))
+
+    def _encoded(self, cell: LabelCell, progress: Progress) -> _Tokens:
+        if self._tokens is None or self._tokens[0] != cell.tokens:
+            self._tokens = None  # the former encoder's need not stay while these are made
+            model = started(self.config, cell.seed, cell.arm)
+            config, windows = self.config, model.config.preprocess
+            learned = CropDataset(self.train, windows, model.regions, config.augment, config.data)
+            held = CropDataset(self.test, windows, model.regions)
+            views, first = self.settings.views, part(progress, 0.0, 0.8)
+            tokens = _Tokens(
+                varied_views(model, learned, views, VIEWS_SEED, first),
+                plain_view(model, held, part(progress, 0.8, 1.0)),
+            )
+            self._tokens = (cell.tokens, tokens)
+        return self._tokens[1]
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    train: list[list[EncodedPatient]]
+    test: list[EncodedPatient]
+
+
+def tested(patients: Sequence[PatientCrops], margins: Sequence[float] | Any) -> dict[str, Any]:
+    """Predictions as JSON values."""
+    return {
+        "identifiers": [one.identifier for one in patients],
+        "labels": [one.diagnosis for one in patients],
+        "margins": [round(float(one), 6) for one in margins],
+    }
+
+
+def refuse_met(patients: Sequence[PatientCrops], arms: Sequence[PretrainedArm]) -> None:
+    """Refuses patients whom an encoder is known to have met.
+
+    Raises:
+        InputError: There are some.
+    """
+    for arm in arms:
+        if met := sorted({one.identifier for one in patients} & arm.patients):
+            raise InputError(
+                f"{len(met)} patients were in this pre-training, e.g. {met[0]}",
+                file=arm.folder,
+                remedy="cut crops of other seeds",
+            )
+
+
+def digest(patients: Sequence[PatientCrops]) -> str:
+    """SHA-256 of who they are and of their crops."""
+    text = "\n".join(f"{one.identifier} {one.fingerprint}" for one in patients)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,202 @@
+"""Where a slice lies, how two slices lie to one another, and which plane it is: read linearly.
+
+Ridge regression on frozen features, its strength chosen by cross-validation that leaves whole
+patients out. A rotation is regressed as its nine numbers, of which the nearest rotation is taken
+(by SVD): angles would jump where a turn is complete, and matrices do not.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from MRNLib.navigation.poses import (
+    LOG_SCALE,
+    PLANES,
+    ROTATION,
+    TRANSLATION,
+    Poses,
+    actions_between,
+    matrix_from_vector,
+    vector_from_matrix,
+)
+from MRNLib.training.sampling import generator_for
+
+STRENGTHS = (1e-2, 1.0, 1e2, 1e3, 1e4, 1e5)
+INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2)
+FOLDS = 3
+# Slices of a pair are so many steps apart.
+GAPS = (1, 2, 3)
+
+Array = NDArray[np.float64]
+Grid = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Targets of N samples: where a slice lies, or where from one slice another lies.
+
+    Attributes:
+        centre: ``[N, 3]`` mm.
+        rotation: ``[N, 3, 3]``.
+        log_scale: ``[N, 1]``.
+    """
+
+    centre: Array
+    rotation: Array
+    log_scale: Array
+
+    @classmethod
+    def of_slices(cls, poses: Poses) -> Places:
+        """Of slices themselves, ``[B, T]`` poses, as B * T samples."""
+        return cls(
+            poses.centre.flatten(0, 1).numpy(),
+            poses.rotation.flatten(0, 1).numpy(),
+            poses.log_scale.reshape(-1, 1).numpy(),
+        )
+
+    @classmethod
+    def of_actions(cls, actions: Tensor) -> Places:
+        """Of N pairs by the action ``[N, 7]`` from the first to the second."""
+        turn = matrix_from_vector(actions[:, ROTATION])
+        return cls(actions[:, TRANSLATION].numpy(), turn.numpy(), actions[:, LOG_SCALE].numpy())
+
+    def parts(self) -> tuple[Array, Array, Array]:
+        """Three blocks of columns to regress."""
+        return self.centre, self.rotation.reshape(-1, 9), self.log_scale
+
+    @classmethod
+    def of_parts(cls, centre: Array, rotation: Array, log_scale: Array) -> Places:
+        """From what was regressed: nine numbers become the nearest rotation."""
+        return cls(centre, nearest_rotations(rotation.reshape(-1, 3, 3)), log_scale)
+
+    def errors(self, true: Places) -> dict[str, Array]:
+        """``[N]`` each: ``mm`` (Euclidean), ``degrees`` (geodesic), ``log_scale`` (absolute)."""
+        turn = torch.from_numpy(np.swapaxes(self.rotation, 1, 2) @ true.rotation)
+        angle = torch.linalg.vector_norm(vector_from_matrix(turn), dim=-1)
+        return {
+            "mm": np.linalg.norm(self.centre - true.centre, axis=1),
+            "degrees": np.rad2deg(angle.numpy()),
+            "log_scale": np.abs(self.log_scale - true.log_scale)[:, 0],
+        }
+
+
+def nearest_rotations(matrices: Array) -> Array:
+    """The rotations ``[N, 3, 3]`` nearest to any matrices (orthogonal Procrustes, det + 1)."""
+    u, _, vh = np.linalg.svd(matrices)
+    signs = np.ones((len(matrices), 3))
+    signs[:, 2] = np.linalg.det(u @ vh)
+    return (u * signs[:, None]) @ vh
+
+
+def pairs_of_slices(clips: int, length: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs of slices, one for each of ``GAPS`` that a clip is long enough for.
+
+    Returns:
+        ``[N]`` each: the clip, the earlier and the later slice.
+    """
+    chosen = []
+    for clip in range(clips):
+        generator = generator_for(seed, clip)
+        for gap in GAPS:
+            if gap < length:
+                first = int(torch.randint(length - gap, (), generator=generator))
+                chosen.append((clip, first, first + gap))
+    return torch.tensor(chosen).unbind(1)  # type: ignore[return-value]
+
+
+def pair_targets(poses: Poses, pairs: tuple[Tensor, Tensor, Tensor]) -> Places:
+    """Where from a pair's first slice its second lies."""
+    clip, first, second = pairs
+    return Places.of_actions(actions_between(poses[clip, first], poses[clip, second]))
+
+
+def pair_features(features: Grid, pairs: tuple[Tensor, Tensor, Tensor]) -> Grid:
+    """``[N, 2 F]``: both slices' features, of ``[B, T, F]``."""
+    clip, first, second = (one.numpy() for one in pairs)
+    return np.concatenate([features[clip, first], features[clip, second]], axis=1)
+
+
+def ridge_places(train: Grid, targets: Places, patients: Sequence[str], test: Grid) -> Places:
+    """Places read from features.
+
+    Args:
+        train: ``[N, F]`` features to learn from.
+        targets: Their N places.
+        patients: Whose they are: none is on both sides of a fold.
+        test: ``[M, F]``.
+    """
+    parts = targets.parts()
+    chosen = _strengths(train, parts, patients)
+    models = {alpha: _ridge(alpha).fit(train, np.hstack(parts)) for alpha in {*chosen}}
+    predicted = {alpha: np.asarray(one.predict(test), float) for alpha, one in models.items()}
+    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+    return Places.of_parts(
+        *(np.split(predicted[alpha], ends, axis=1)[n] for n, alpha in enumerate(chosen))
+    )
+
+
+def _ridge(alpha: float):  # type: ignore[no-untyped-def]
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), Ridge(alpha))
+
+
+def _strengths(train: Grid, parts: Sequence[Array], patients: Sequence[str]) -> list[float]:
+    """The strength of each part that leaves the least squared error on left-out patients."""
+    from sklearn.model_selection import cross_val_predict
+
+    losses = []
+    for alpha in STRENGTHS:
+        # All parts at once: most of the work is the features'.
+        found = cross_val_predict(_ridge(alpha), train, np.hstack(parts), cv=_folds(patients))
+        error = (found - np.hstack(parts)) ** 2
+        ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+        losses.append([part.mean() for part in np.split(error, ends, axis=1)])
+    return [STRENGTHS[n] for n in np.argmin(losses, axis=0)]
+
+
+def _folds(patients: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Positions to learn from and left out, patients whole."""
+    from sklearn.model_selection import GroupKFold
+
+    number = min(FOLDS, len({*patients}))
+    return list(GroupKFold(number).split(np.zeros(len(patients)), groups=np.array(patients)))
+
+
+def nearest_planes(rotation: Array) -> NDArray[np.int64]:
+    """Which of ``PLANES`` each slice ``[N, 3, 3]`` is nearest to, by its normal."""
+    normals = np.stack([plane[:, 2].numpy() for plane in PLANES.values()])
+    return np.abs(rotation[:, :, 2] @ normals.T).argmax(axis=1)
+
+
+def plane_classes(
+    train: Grid, planes: NDArray[np.int64], patients: Sequence[str], test: Grid
+) -> NDArray[np.int64]:
+    """Planes ``[M]`` read from features ``[M, F]`` by logistic regression.
+
+    Args:
+        train: ``[N, F]`` features to learn from.
+        planes: ``[N]`` their planes.
+        patients: Whose they are.
+        test: ``[M, F]``.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    grid = {"logisticregression__C": INVERSE_STRENGTHS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GridSearchCV(model, grid, cv=_folds(patients)).fit(train, planes).predict(test)

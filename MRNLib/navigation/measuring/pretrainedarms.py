@@ -1,0 +1,138 @@
+"""Finished pre-trainings as arms of an experiment: which is which, and who was in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from MRNLib.errors import InputError
+from MRNLib.models.weights import TOKENIZER, file_sha256
+from MRNLib.navigation.config import NavigationConfig
+from MRNLib.navigation.exported import DYNAMICS, load_tokenizer
+from MRNLib.navigation.measuring.probefeatures import encoder_taps
+from MRNLib.navigation.tokenizer import Tokenizer
+
+# The second stage freezes the encoder, so that the three arms with dynamics have one between them.
+NAVIGATION_ENCODER = "navigation"
+# What no pre-training has taught; starts as theirs do.
+RANDOM_ENCODER = "random"
+
+
+@dataclass(frozen=True)
+class PretrainedArm:
+    """One finished pre-training.
+
+    Attributes:
+        folder: Where it lies.
+        arm: One of :data:`~MRNLib.navigation.config.ARMS`.
+        config: Its settings.
+        sha256: Of the encoder's file.
+        dynamics_sha256: Of the dynamics' file; None with an arm that has none.
+        gap: Errors on its held-out patients, as :mod:`MRNLib.navigation.gap` gives them; None
+            where there is no such record.
+        patients: Names of patients known to have been in it, learned from or held out.
+    """
+
+    folder: Path
+    arm: str
+    config: NavigationConfig
+    sha256: str
+    dynamics_sha256: str | None
+    gap: dict[str, Any] | None
+    patients: frozenset[str]
+
+    @property
+    def encoder(self) -> str:
+        """Name of its encoder; ``navigation`` for all arms with dynamics."""
+        return NAVIGATION_ENCODER if self.config.learns_dynamics else self.arm
+
+    @property
+    def seed(self) -> int:
+        """Of the pre-training."""
+        return self.config.train.seed
+
+    def tokenizer(self) -> Tokenizer:
+        """The encoder, frozen, with the taps of a segmentation head."""
+        return load_tokenizer(self.folder, encoder_taps(self.config))[0]
+
+
+def read_arm(folder: Path) -> PretrainedArm:
+    """One pre-training by its folder.
+
+    Raises:
+        InputError: It is none, is damaged, or is not finished.
+    """
+    _, config = load_tokenizer(folder)
+    described = _described(folder / TOKENIZER)
+    patients = {*described.get("patients", ())}
+    dynamics: dict[str, Any] = {}
+    # A tokenizer that was taken over from another arm's folder still says that arm.
+    if (folder / DYNAMICS).is_file():
+        dynamics = _described(folder / DYNAMICS)
+        config = config.model_copy(update={"arm": dynamics["arm"]})
+        patients |= {*dynamics.get("held_out_patients", ())}
+    elif config.learns_dynamics:
+        raise InputError(
+            f"arm {config.arm} has a tokenizer and no dynamics: it is not finished",
+            file=folder,
+            remedy="give its pretrain_navigation.py train again; it goes on where it stopped",
+        )
+    return PretrainedArm(
+        folder,
+        config.arm,
+        config,
+        file_sha256(folder / TOKENIZER),
+        dynamics.get("sha256"),
+        dynamics.get("held_out"),
+        frozenset(patients),
+    )
+
+
+def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
+    """Several pre-trainings.
+
+    Args:
+        folders: Of pre-trainings, or that hold the folders of some.
+
+    Raises:
+        InputError: As :func:`read_arm`; one arm and seed twice; one learned from people, another
+            from phantoms; arms with dynamics of one seed do not share their encoder.
+    """
+    arms = [read_arm(one) for folder in folders for one in _below(folder)]
+    seen: dict[tuple[str, int], PretrainedArm] = {}
+    encoders: dict[tuple[str, int], PretrainedArm] = {}
+    for one in arms:
+        if (other := seen.setdefault((one.arm, one.seed), one)) is not one:
+            raise InputError(
+                f"{other.folder} and {one.folder} are both arm {one.arm} with seed {one.seed}",
+                expected="each arm and seed once",
+            )
+        if one.config.trained_on != arms[0].config.trained_on:
+            raise InputError("some learned from phantoms and some from people", file=one.folder)
+        other = encoders.setdefault((one.encoder, one.seed), one)
+        if other.sha256 != one.sha256:
+            raise InputError(
+                f"{one.arm} and {other.arm} of seed {one.seed} have different tokenizers",
+                file=one.folder,
+                expected="one for all arms with dynamics: the comparison is of their dynamics",
+                remedy=f"train {one.arm} again with --tokenizer {other.folder}",
+            )
+    return arms
+
+
+def _below(folder: Path) -> list[Path]:
+    """The folder itself, or those in it that hold a tokenizer, if it has none."""
+    if (folder / TOKENIZER).is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{TOKENIZER}")) or [folder]
+
+
+def _described(file: Path) -> dict[str, Any]:
+    path = file.with_suffix(".json")
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError("cannot be read", file=path, remedy="train this arm again") from error

@@ -1,0 +1,208 @@
+"""All probes of one kind of frozen features: what they read on patients they have not met."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from MRNLib.anatomy import NUCLEI_BY_MODALITY
+from MRNLib.navigation.clips import ClipSettings
+from MRNLib.navigation.measuring.denseprobes import (
+    PROBES,
+    dice_of_patients,
+    outlined,
+    trained_probe,
+)
+from MRNLib.navigation.measuring.poseprobes import (
+    Places,
+    nearest_planes,
+    pair_features,
+    pair_targets,
+    pairs_of_slices,
+    plane_classes,
+    ridge_places,
+)
+from MRNLib.navigation.measuring.probeclips import ProbeClips, probe_clips
+from MRNLib.navigation.measuring.probefeatures import Features
+from MRNLib.navigation.volumes import Volume
+from MRNLib.progress import Progress, part
+from MRNLib.training.settingsfile import Strict
+
+FeaturesOf = Callable[[Tensor], Features]
+ByPatient = dict[str, float]
+
+
+class ProbeSettings(Strict):
+    """How much is probed.
+
+    Attributes:
+        clips: Of each volume, from anywhere, for poses and planes.
+        nuclei_clips: Of each volume, around its nuclei, for outlines.
+        steps: Optimizer steps of each probe that outlines.
+        seed: Of clips, pairs, and the outlining probes' starts; the same for all arms.
+    """
+
+    clips: int = Field(default=6, ge=1)
+    nuclei_clips: int = Field(default=4, ge=1)
+    steps: int = Field(default=300, ge=1)
+    seed: int = Field(default=1, ge=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """The clips of the patients that probes learn from, or of those they are tested on.
+
+    Attributes:
+        anywhere: For poses and planes.
+        nuclei: For outlines, with labels.
+    """
+
+    anywhere: ProbeClips
+    nuclei: ProbeClips
+
+    @classmethod
+    def cut(
+        cls,
+        volumes: Sequence[Volume],
+        clips: ClipSettings,
+        settings: ProbeSettings,
+        progress: Progress,
+    ) -> Side:
+        """Both sets of some volumes."""
+        cut = functools.partial(probe_clips, volumes, clips, seed=settings.seed)
+        first, second = part(progress, 0.0, 0.5), part(progress, 0.5, 1.0)
+        return cls(
+            cut(number=settings.clips, progress=first),
+            cut(number=settings.nuclei_clips, nuclei=True, progress=second),
+        )
+
+
+def probed(
+    features_of: FeaturesOf, train: Side, test: Side, settings: ProbeSettings, progress: Progress
+) -> dict[str, Any]:
+    """What all probes read from one kind of features.
+
+    Args:
+        features_of: Gives them for frames ``[B, T, S, S]``: nothing else can reach a probe, no
+            action above all.
+        train: Clips to learn the probes from.
+        test: Clips of other patients.
+        settings: Steps and seed.
+        progress: Called between the probes; may raise ``Cancelled``.
+
+    Returns:
+        JSON values: ``patients``: each measure by test patient; ``nuclei``: each probe's Dice by
+        nucleus and test patient; ``pooled``: measures of all test slices together.
+    """
+    progress(0.0, "poses")
+    grids = [features_of(one.anywhere.frames).pooled() for one in (train, test)]
+    result = _poses(grids, train.anywhere, test.anywhere, settings.seed)
+    progress(0.4, "planes")
+    planes = _planes(grids, train.anywhere, test.anywhere)
+    result["plane_accuracy"] = planes["accuracy"]
+    nuclei = {}
+    features = [features_of(one.nuclei.frames) for one in (train, test)]
+    for number, name in enumerate(PROBES):
+        progress(0.5 + 0.25 * number, f"outlines ({name})")
+        nuclei[name] = _outlines(name, features, train.nuclei, test.nuclei, settings)
+        result[f"{name}_dice"] = mean_of_nuclei(nuclei[name])
+    return {
+        "patients": result,
+        "nuclei": nuclei,
+        "pooled": {"plane_balanced_accuracy": planes["balanced"]},
+    }
+
+
+def _poses(
+    grids: Sequence[NDArray[np.float32]], train: ProbeClips, test: ProbeClips, seed: int
+) -> dict[str, ByPatient]:
+    """Errors of slices' poses, and of pairs', by measure and patient."""
+    length = train.frames.shape[1]
+    flat = [one.reshape(-1, one.shape[-1]) for one in grids]
+    owners = [_repeated(one, length) for one in (train, test)]
+    wanted = Places.of_slices(test.poses)
+    found = ridge_places(flat[0], Places.of_slices(train.poses), owners[0], flat[1])
+    result = _by_patient("absolute", found.errors(wanted), owners[1])
+    pairs = [pairs_of_slices(len(one), length, seed) for one in (train, test)]
+    both = [pair_features(grid, chosen) for grid, chosen in zip(grids, pairs, strict=True)]
+    owners = [
+        [one.patients[clip] for clip in chosen[0].tolist()]
+        for one, chosen in zip((train, test), pairs, strict=True)
+    ]
+    targets, wanted = (
+        pair_targets(one.poses, chosen) for one, chosen in zip((train, test), pairs, strict=True)
+    )
+    found = ridge_places(both[0], targets, owners[0], both[1])
+    return result | _by_patient("relative", found.errors(wanted), owners[1])
+
+
+def _planes(
+    grids: Sequence[NDArray[np.float32]], train: ProbeClips, test: ProbeClips
+) -> dict[str, Any]:
+    from sklearn.metrics import balanced_accuracy_score
+
+    length = train.frames.shape[1]
+    flat = [one.reshape(-1, one.shape[-1]) for one in grids]
+    learned, true = (nearest_planes(Places.of_slices(one.poses).rotation) for one in (train, test))
+    found = plane_classes(flat[0], learned, _repeated(train, length), flat[1])
+    right = _by_patient("plane", {"accuracy": found == true}, _repeated(test, length))
+    balanced = float(balanced_accuracy_score(true, found))
+    return {"accuracy": right["plane_accuracy"], "balanced": balanced}
+
+
+def _outlines(
+    name: str,
+    features: Sequence[Features],
+    train: ProbeClips,
+    test: ProbeClips,
+    settings: ProbeSettings,
+) -> dict[str, ByPatient]:
+    """Dice by nucleus and patient; each role (QSM, NM) has nuclei and a probe of its own."""
+    assert train.labels is not None
+    assert test.labels is not None
+    result: dict[str, ByPatient] = {}
+    for role in NUCLEI_BY_MODALITY:
+        chosen = [torch.tensor([one == role for one in side.roles]) for side in (train, test)]
+        if not (chosen[0].any() and chosen[1].any()):
+            continue
+        own = [one.of(which) for one, which in zip(features, chosen, strict=True)]
+        classes = len(NUCLEI_BY_MODALITY[role]) + 1
+        labels = train.labels[chosen[0]]
+        probe = trained_probe(name, own[0], labels, classes, settings.steps, settings.seed)
+        patients = [test.patients[place] for place in chosen[1].nonzero()[:, 0].tolist()]
+        found = outlined(probe, own[1])
+        result |= dice_of_patients(found, test.labels[chosen[1]], patients, role)
+    return result
+
+
+def mean_of_nuclei(dice: Mapping[str, Mapping[str, float]]) -> ByPatient:
+    """Each patient's mean over the nuclei that are there, of Dice by nucleus and patient."""
+    patients = sorted({patient for one in dice.values() for patient in one})
+    return {
+        name: float(np.mean([one[name] for one in dice.values() if name in one]))
+        for name in patients
+    }
+
+
+def _repeated(clips: ProbeClips, length: int) -> list[str]:
+    """Whose each slice of all clips is."""
+    return [name for name in clips.patients for _ in range(length)]
+
+
+def _by_patient(
+    prefix: str, values: Mapping[str, NDArray[np.generic]], owners: Sequence[str]
+) -> dict[str, ByPatient]:
+    """Means over each patient's samples, named ``prefix_name``."""
+    names = np.array(owners)
+    return {
+        f"{prefix}_{key}": {name: float(one[names == name].mean()) for name in sorted({*owners})}
+        for key, one in values.items()
+    }

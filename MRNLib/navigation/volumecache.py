@@ -1,0 +1,121 @@
+"""Volumes on disk, ready to be navigated: float16, one safetensors file each, memory-mapped.
+
+Reading and normalising thousands of examinations takes hours, opening them from here milliseconds;
+the pages of a volume come into memory when slices are cut from it, and go when it is short.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from MRNLib.errors import InputError
+from MRNLib.navigation.volumes import Volume
+from MRNLib.writing import replaced
+
+ENDING = ".safetensors"
+# The one entry of the files' metadata.
+FACTS = "volume"
+
+
+def save_volume(volume: Volume, path: Path) -> None:
+    """Writes a volume beside its target and moves it into place; values become float16."""
+    tensors = {"values": volume.values.half().contiguous().cpu()}
+    if volume.labels is not None:
+        tensors["labels"] = volume.labels.contiguous().cpu()
+    facts = {
+        "name": volume.name,
+        "role": volume.role,
+        "spacing": volume.spacing,
+        "origin": volume.origin,
+        "phantom": volume.phantom,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(path) as partial:
+        save_file(tensors, partial, metadata={FACTS: json.dumps(facts)})
+
+
+def load_volume(path: Path) -> Volume:
+    """Opens one volume; its voxels stay in the file until they are used.
+
+    Raises:
+        InputError: The file is none of :func:`save_volume`.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            facts = json.loads(stored.metadata()[FACTS])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        if set(tensors) - {"values", "labels"} or tensors["values"].dtype != torch.float16:
+            raise ValueError("unknown tensors")
+        return Volume(
+            tensors["values"],
+            tuple(facts["spacing"]),
+            tuple(facts["origin"]),
+            facts["name"],
+            facts["role"],
+            tensors.get("labels"),
+            facts["phantom"],
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "is not a volume prepared for navigation",
+            file=path,
+            expected="a file made by pretrain_navigation.py volumes",
+            remedy="remove it and make the volumes again",
+        ) from error
+
+
+def load_volumes(folder: Path) -> list[Volume]:
+    """All volumes of a folder in the order of their files' names.
+
+    Raises:
+        InputError: There are none, or one of the files cannot be opened.
+    """
+    paths = sorted(path for path in folder.glob(f"*{ENDING}") if not path.name.startswith("."))
+    if not paths:
+        raise InputError(
+            "the folder holds no volumes prepared for navigation",
+            file=folder,
+            expected=f"*{ENDING} files",
+            remedy="make them with pretrain_navigation.py volumes",
+        )
+    return [load_volume(path) for path in paths]
+
+
+class VolumeCache:
+    """A folder of volumes by key; several processes may fill it at once.
+
+    Args:
+        folder: Made if missing. It holds data derived from patients.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, key: str) -> Path:
+        """Where the volume of ``key`` lies; a key has to be fit for a file's name."""
+        return self.folder / f"{key}{ENDING}"
+
+    def kept(self, key: str, make: Callable[[], Volume], *, labels: bool = False) -> Volume:
+        """The volume of ``key`` from the folder, made and stored first if it is not there.
+
+        Args:
+            key: What the volume was made from, so that another source has another key.
+            make: Called if there is no such file, or it is damaged or lacks the labels.
+            labels: Whether the volume has to have labels.
+        """
+        path = self.path(key)
+        if path.is_file():
+            try:
+                found = load_volume(path)
+                if found.labels is not None or not labels:
+                    return found
+            except InputError:
+                path.unlink(missing_ok=True)
+        save_volume(make(), path)
+        return load_volume(path)

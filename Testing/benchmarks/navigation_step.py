@@ -1,0 +1,122 @@
+"""How fast slice navigation trains, and how much of the machine it uses.
+
+    python Testing/benchmarks/navigation_step.py --config Training/configs/navigation/tiny.yaml
+    python Testing/benchmarks/navigation_step.py --device cuda --batch 32 [--compile] [--json out]
+
+Takes steps of both stages on made-up heads of the usual size, and tells slices a second, the share
+of the time in which slices are cut, and the share of the measured rate of a large matrix product
+that the networks' own operations reach in the rest. On a CPU all of it goes by processor time,
+which other programs do not take away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peak import matmul_peak
+from scipy import ndimage
+from torch.utils.flop_counter import FlopCounterMode
+
+from MRNLib.navigation.batches import Batches
+from MRNLib.navigation.config import load_config
+from MRNLib.navigation.learners import Learner, TokenizerLearner, WorldLearner
+from MRNLib.navigation.volumes import Volume
+from MRNLib.training.distributed import ALONE
+
+PAPER = Path(__file__).parents[2] / "Training" / "configs" / "navigation" / "paper.yaml"
+# Of a whole head at the challenge's voxels.
+SHAPE, SPACING = (64, 320, 300), (0.6667, 0.6667, 2.0)
+HEADS = 4
+
+
+def head(seed: int) -> Volume:
+    """Smooth noise in an ellipsoid."""
+    axes = [np.linspace(-1.1, 1.1, size, dtype=np.float32) for size in SHAPE]
+    inside = sum(np.square(one) for one in np.meshgrid(*axes, indexing="ij")) < 1
+    noise = np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32)
+    values = (0.5 + ndimage.uniform_filter(noise, 3)).clip(0.2, 1) * inside
+    return Volume(
+        torch.from_numpy(values).half(), SPACING, (0.0, 0.0, 0.0), f"head_{seed}", "other"
+    )
+
+
+def busy_seconds(work: Callable[[int], Any], steps: int, device: torch.device) -> float:
+    """Time of one call that the device was busy, after one call to warm up."""
+    on_gpu = device.type == "cuda"
+    clock = time.perf_counter if on_gpu else time.process_time
+    work(0)
+    if on_gpu:
+        torch.cuda.synchronize()
+    start = clock()
+    for number in range(1, steps + 1):
+        work(number)
+    if on_gpu:
+        torch.cuda.synchronize()
+    return (clock() - start) / steps
+
+
+def measure(name: str, learner: Learner, steps: int) -> dict[str, Any]:
+    """One stage's figures."""
+    batches = learner.batches
+    device, clips = batches.device, batches.config.clips
+    slices = batches.config.train.batch_size * clips.length
+    whole = busy_seconds(lambda number: learner.step(number, 1.0), steps, device)
+    cutting = busy_seconds(batches.clips, steps, device)
+    with FlopCounterMode(display=False) as counter, torch._dynamo.config.patch(disable=True):
+        learner.step(0, 1.0)
+    rate = counter.get_total_flops() / (whole - cutting)
+    return {
+        "stage": name,
+        "precision": learner.precision,
+        "slices_per_second": slices / whole,
+        "seconds_per_step": whole,
+        "share_of_cutting": cutting / whole,
+        "share_of_peak": rate / matmul_peak(device, learner.precision),
+    }
+
+
+def main() -> None:
+    """Measures both stages and prints a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, default=PAPER)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--batch", type=int, help="clips in a batch, instead of the config's")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=1, help="of the processor")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    overrides = [f"train.batch_size={options.batch}"] if options.batch else []
+    overrides += ["train.compile=true"] if options.compile else []
+    config = load_config(options.config, overrides)
+    volumes = [head(seed) for seed in range(HEADS)]
+    batches = Batches(volumes, config, ALONE, torch.device(options.device))
+    first = TokenizerLearner(config, batches)
+    results = [measure("tokenizer", first, options.steps)]
+    second = WorldLearner(config, batches, first.module.tokenizer)
+    results.append(measure("dynamics", second, options.steps))
+    for one in results:
+        step, slices = 1000 * one["seconds_per_step"], one["slices_per_second"]
+        cutting, peak = 100 * one["share_of_cutting"], 100 * one["share_of_peak"]
+        print(
+            f"{one['stage']:<10} {one['precision']} {step:8.1f} ms a step {slices:8.1f} slices/s, "
+            f"{cutting:.0f} % of it cutting; the rest at {peak:.0f} % of the matrix product's rate"
+        )
+    if options.json:
+        text = json.dumps({"command": sys.argv, "results": results}, indent=2)
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Clips are functions of their seeds, show tissue, and carry the actions of their poses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from navigation_toys import head, middle_of
+from pydantic import ValidationError
+
+from MRNLib.errors import InputError
+from MRNLib.navigation.clips import ClipSettings, make_clips, static_clips
+from MRNLib.navigation.poses import AXIAL, actions_between, moved
+from MRNLib.navigation.rendering import foreground, render
+from MRNLib.navigation.trajectories import KINDS
+
+SETTINGS = ClipSettings(length=4, size=14, pixel_mm=1.5)
+
+
+@pytest.fixture(scope="module")
+def heads():
+    return [head(0), head(1, "QSM", "head_0"), head(2)]
+
+
+@pytest.mark.parametrize("maker", [make_clips, static_clips])
+def test_a_clip_is_a_function_of_its_seed_alone(heads, maker):
+    seeds = [5, 7, 11, 200_000_000_000]
+    clips = maker(heads, SETTINGS, seeds)
+    other = maker(heads, SETTINGS, [3, *seeds[::-1]])
+    for here, there in enumerate((4, 3, 2, 1)):
+        assert torch.equal(clips.frames[here], other.frames[there])
+        assert torch.equal(clips.actions[here], other.actions[there])
+        assert torch.equal(clips.poses.rotation[here], other.poses.rotation[there])
+        assert clips.volumes[here] == other.volumes[there]
+        assert clips.kinds[here] == other.kinds[there]
+    different = {tuple(frames.flatten().tolist()) for frames in other.frames}
+    assert len(different) == 5
+
+
+def test_clips_are_what_their_poses_show(heads):
+    clips = make_clips(heads, SETTINGS, range(20))
+    assert len(clips) == 20
+    assert clips.frames.shape == (20, 4, 14, 14)
+    assert clips.actions.shape == (20, 3, 7)
+    assert clips.frames.dtype == clips.actions.dtype == torch.float32
+    assert clips.frames.min() >= 0
+    assert clips.frames.max() <= 1
+    assert set(clips.kinds) == set(KINDS)
+    assert set(clips.volumes.tolist()) == {0, 1, 2}
+    for n in (0, 9):
+        again = render(heads[clips.volumes[n]], clips.poses[n], 14, 1.5)
+        assert torch.equal(clips.frames[n], again)
+    actions = actions_between(clips.poses[:, :-1], clips.poses[:, 1:])
+    torch.testing.assert_close(clips.actions, actions.float())
+    arrived = moved(clips.poses[:, :-1], clips.actions)
+    torch.testing.assert_close(arrived.centre, clips.poses.centre[:, 1:], rtol=0, atol=1e-4)
+
+
+def test_shares_decide_the_kinds(heads):
+    none = dict.fromkeys(KINDS, 0.0)
+    only = ClipSettings(length=4, size=14, pixel_mm=1.5, kinds={**none, "zoom": 2})
+    assert set(make_clips(heads, only, range(6)).kinds) == {"zoom"}
+    with pytest.raises(ValidationError, match="share above 0"):
+        ClipSettings(kinds=none)
+    with pytest.raises(ValidationError):
+        ClipSettings(kinds={"scrol": 1})
+
+
+@pytest.mark.parametrize("maker", [make_clips, static_clips])
+def test_mostly_background_is_drawn_again(heads, maker):
+    wanted = SETTINGS.model_copy(update={"least_foreground": 0.9})
+    anything = SETTINGS.model_copy(update={"least_foreground": 0.0})
+    assert foreground(maker(heads, wanted, range(20)).frames).min() >= 0.9
+    assert foreground(maker(heads, anything, range(20)).frames).min() < 0.9
+
+
+def test_a_volume_without_tissue_is_named(heads):
+    empty = replace(heads[0], values=torch.zeros_like(heads[0].values), name="nobody")
+    few = SETTINGS.model_copy(update={"tries": 3})
+    with pytest.raises(InputError, match=r"nobody \(NM\): none of 3 paths"):
+        make_clips([empty], few, [0])
+
+
+def test_static_clips_are_the_volumes_own_slices(heads):
+    # Columns as wide as rows, so that every pixel is a voxel.
+    volume = replace(heads[0], spacing=(1.6, 1.6, 1.8))
+    clips = static_clips([volume], SETTINGS, range(5))
+    assert set(clips.kinds) == {"static"}
+    assert (clips.poses.rotation == AXIAL).all()
+    step = torch.tensor([0, 0, 1.8, 0, 0, 0, 0])
+    torch.testing.assert_close(clips.actions, step.expand(5, 3, 7), rtol=0, atol=1e-5)
+    whole = 0
+    origin, spacing = torch.tensor(volume.origin), torch.tensor(volume.spacing)
+    for frames, centre in zip(clips.frames, clips.poses.centre, strict=True):
+        corner = (centre[0] - origin) / spacing - torch.tensor([6.5, 6.5, 0])
+        i, j, k = corner.round().int().tolist()
+        torch.testing.assert_close(corner, torch.tensor([i, j, k]).double(), rtol=0, atol=1e-5)
+        inside = volume.values[k : k + 4, max(j, 0) : j + 14, max(i, 0) : i + 14].float()
+        if inside.shape == (4, 14, 14):
+            torch.testing.assert_close(frames, inside, rtol=0, atol=1e-4)
+            whole += 1
+    assert whole > 0
+
+
+def test_a_thin_volume_is_scrolled_forth_and_back(heads):
+    thin = replace(heads[0], values=heads[0].values[18:21].contiguous())
+    clips = static_clips([thin], SETTINGS.model_copy(update={"length": 6}), [4])
+    steps = clips.actions[0, :, 2]
+    torch.testing.assert_close(steps.abs(), torch.full((5,), 1.8), rtol=0, atol=1e-5)
+    assert steps.sign().tolist() == [1, 1, -1, -1, 1]
+
+
+def test_the_tissues_box_is_found(heads):
+    low, high = heads[0].tissue
+    middle = middle_of(heads[0])
+    # A ball of 25 mm; a hundredth of it at each side is left out.
+    assert ((middle - low) > 18).all()
+    assert ((middle - low) < 25).all()
+    assert ((high - middle) > 15).all()
+    assert ((high - middle) < 25).all()

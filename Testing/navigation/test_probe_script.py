@@ -1,0 +1,249 @@
+"""The script: probes, label efficiency, a whole MRN, the page; stopping, mistakes."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from probe_helpers import labelled_heads
+from training_helpers import make_patient, tiny_settings
+
+from MRNLib.errors import InputError
+from MRNLib.navigation.measuring import labelcells, probecells
+from MRNLib.navigation.measuring.pretrainedarms import read_arm, read_arms
+from MRNLib.navigation.measuring.probecells import probe_cells
+from MRNLib.navigation.volumecache import save_volume
+from MRNLib.training.data import save_crops
+from MRNLib.training.sources import phantom_name
+from MRNLib.training.trainer import Trainer
+
+SCRIPT = Path(__file__).parents[2] / "Training" / "probe_navigation.py"
+PROBES = ["--train=5:3", "--test=60:2", "--workers=1"]
+AMOUNT = ["--amount=clips=2", "--amount=nuclei_clips=1", "--amount=steps=3"]
+LABELS = ["--amount=sizes=[4, 6]", "--amount=seeds=[1, 2]", "--amount=steps=3", "--amount=views=2"]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Labelled volumes, crops and settings."""
+    made = tmp_path_factory.mktemp("probing")
+    for seed in (5, 6, 7, 60, 61):
+        for volume in labelled_heads([seed]):
+            own = dataclasses.replace(volume, name=phantom_name(seed))
+            save_volume(own, made / "volumes" / f"{own.name}_{own.role}.safetensors")
+    for name, numbers in (("crops", range(8)), ("test", range(20, 26))):
+        (made / name).mkdir()
+        for number in numbers:
+            save_crops(make_patient(number, number % 2), made / name)
+    (made / "tiny.yaml").write_text(yaml.safe_dump(tiny_settings()), encoding="utf-8")
+    return made
+
+
+def probing(folder: Path, arms: Path, out: Path, *names: str) -> list[str]:
+    trained = [f"--trained={arms / name}" for name in names]
+    return ["probe", *trained, f"--volumes={folder / 'volumes'}", f"--out={out}", *PROBES, *AMOUNT]
+
+
+def labelling(folder: Path, arms: Path, out: Path, *names: str) -> list[str]:
+    paths = {"config": "tiny.yaml", "data": "crops", "test": "test"}
+    given = [f"--{key}={folder / value}" for key, value in paths.items()]
+    trained = [f"--trained={arms / name}" for name in names]
+    return ["labels", *trained, *given, f"--out={out}", *LABELS]
+
+
+@pytest.fixture(scope="module")
+def measured(script, folder, arms_folder, tmp_path_factory) -> Path:
+    """Everything, measured once."""
+    out = tmp_path_factory.mktemp("measured")
+    names = ("aligned_1", "zeroed_1", "static_1", "aligned_2")
+    assert script.main(probing(folder, arms_folder, out, *names)) == 0
+    assert script.main(labelling(folder, arms_folder, out, *names)) == 0
+    return out
+
+
+def test_cells_of_arms_that_share_an_encoder(arms_folder):
+    names = ("aligned_1", "zeroed_1", "static_1", "aligned_2")
+    arms = read_arms([arms_folder / name for name in names])
+    assert [cell.key for cell in probe_cells(arms)] == [
+        "probes_tokenizer_chance",
+        "probes_tokenizer_random_1",
+        "probes_tokenizer_navigation_1",
+        "probes_context_aligned_1",
+        "probes_context_zeroed_1",
+        "probes_tokenizer_static_1",
+        "probes_tokenizer_random_2",
+        "probes_tokenizer_navigation_2",
+        "probes_context_aligned_2",
+    ]
+    everything = read_arms([arms_folder])
+    assert {(one.arm, one.seed) for one in everything} == {(one.arm, one.seed) for one in arms}
+    zeroed = arms[1]
+    assert zeroed.arm == "zeroed"  # although its tokenizer says that it was trained for aligned
+    assert zeroed.sha256 == arms[0].sha256 != arms[3].sha256
+    with pytest.raises(InputError, match="both arm static with seed 1"):
+        read_arms([arms_folder / "static_1"] * 2)
+
+
+def test_probes_leave_whole_cells(measured):
+    names = {path.stem for path in (measured / "cells").glob("probes_*.json")}
+    assert len(names) == 9
+    for name in names:
+        record = json.loads((measured / "cells" / f"{name}.json").read_text("utf-8"))
+        assert set(record["result"]["patients"]["linear_dice"]) == {
+            "phantom_0000060",
+            "phantom_0000061",
+        }
+        assert set(record["result"]["nuclei"]["dpt"]) >= {"CN", "NM-SN"}
+        assert (record["identity"]["gap"] is not None) == ("context" in name)
+    labels = {path.stem for path in (measured / "cells").glob("labels_*.json")}
+    assert len(labels) == 3 * 2 * 2
+    first, second = (
+        json.loads((measured / "cells" / f"labels_navigation_4_{seed}.json").read_text("utf-8"))
+        for seed in (1, 2)
+    )
+    # Two pre-trainings: each seed takes its own.
+    assert [one["identity"]["pretraining_seed"] for one in (first, second)] == [1, 2]
+
+
+def test_what_is_measured_is_not_measured_again(
+    script, folder, arms_folder, measured, monkeypatch, capsys
+):
+    def never(*_args, **_more):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(probecells, "probed", never)
+    monkeypatch.setattr(labelcells, "train_on_tokens", never)
+    assert script.main(probing(folder, arms_folder, measured, "aligned_1")) == 0
+    assert script.main(labelling(folder, arms_folder, measured, "aligned_1", "aligned_2")) == 0
+    # Other settings, other cells.
+    other = [*probing(folder, arms_folder, measured, "aligned_1"), "--amount=steps=4"]
+    assert script.main(other) == 2
+    said = capsys.readouterr().err
+    assert "settings.steps: 3 there, 4 here" in said
+
+
+def test_the_same_again_is_the_same(script, folder, arms_folder, measured, tmp_path):
+    assert script.main(probing(folder, arms_folder, tmp_path, "zeroed_1")) == 0
+    for name in ("probes_context_zeroed_1", "probes_tokenizer_random_1"):
+        one, other = (
+            json.loads((place / "cells" / f"{name}.json").read_text("utf-8"))["result"]
+            for place in (measured, tmp_path)
+        )
+        assert one == other
+
+
+def test_the_page(script, folder, measured, tmp_path):
+    (tmp_path / "notes.md").write_text("A note of ours.", encoding="utf-8")
+    command = ["report", f"--measured={measured}", f"--out={tmp_path}"]
+    assert script.main([*command, f"--notes={tmp_path / 'notes.md'}"]) == 0
+    page = (tmp_path / "navigation.md").read_text(encoding="utf-8")
+    for said in (
+        "**Phantom.**",
+        "Research use only. Not for clinical use.",
+        "A note of ours.",
+        "| tokenizer | slice navigation |",
+        "| context | dynamics, aligned actions |",
+        "one encoder between them",
+        "| aligned | 1 | 1 |",
+        "| zeroed | 1 |",
+        "slice navigation − random start",
+        "![AUC over",
+        "Training/probe_navigation.py report",
+    ):
+        assert said in page
+    assert "nan" not in page
+    assert (tmp_path / "label_efficiency.png").stat().st_size > 10_000
+    rows = list(csv.DictReader((tmp_path / "labels.csv").open(encoding="utf-8")))
+    assert [row["labels"] for row in rows if row["encoder"] == "static"] == ["4", "6"]
+    assert {row["data"] for row in rows} == {"phantom"}
+    probes = list(csv.DictReader((tmp_path / "probes.csv").open(encoding="utf-8")))
+    assert {"linear_dice NM-SN", "absolute_mm"} <= {row["measure"] for row in probes}
+    assert {row["seeds"] for row in probes if row["arm"] == "aligned"} == {"2", "1"}
+
+
+def test_a_whole_mrn_is_tested_beside_them(script, folder, arms_folder, measured, tmp_path, capsys):
+    from MRNLib.training.config import parse_config
+
+    settings = tiny_settings()
+    settings["model"]["backbone"]["weights"] = f"navigation:{arms_folder / 'aligned_1'}"
+    settings["train"].update(phase1_epochs=0, phase2_epochs=1, tensorboard=False)
+    patients = [make_patient(number, number % 2) for number in range(8)]
+    Trainer(parse_config(settings), patients, tmp_path / "fold_0", folds=2).run()
+    command = ["finetuned", f"--fold={tmp_path / 'fold_0'}", f"--out={tmp_path}"]
+    assert script.main([*command, f"--test={folder / 'test'}"]) == 0
+    assert "navigation, 4 labels, seed 1" in capsys.readouterr().out
+    assert script.main(["report", f"--measured={tmp_path}", f"--out={tmp_path}"]) == 0
+    page = (tmp_path / "navigation.md").read_text(encoding="utf-8")
+    assert "| slice navigation | 4 | 1 |" in page
+    # Patients that it was trained on.
+    assert script.main([*command, f"--test={folder / 'crops'}"]) == 2
+    assert script.main(["finetuned", f"--fold={folder}", *command[2:], f"--test={folder}"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--test=6:2"], "both to learn probes from and to test them on"),
+        (["--train=5"], "FIRST:COUNT"),
+        (["--amount=clip=3"], "did you mean clips?"),
+        (["--trained=nowhere"], "No such weights file"),
+    ],
+)
+def test_mistakes_in_probes_are_told(script, folder, arms_folder, tmp_path, capsys, more, said):
+    assert script.main([*probing(folder, arms_folder, tmp_path, "aligned_1"), *more]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--amount=sizes=[400]"], "400 labelled patients are wanted and there are 8"),
+        (["--data=nowhere"], "no crops found"),
+        (["--set", "model.backbone.embed_dim=32"], "embed_dim 16"),
+        (["--set", "trained_on=human"], "digital ones"),
+    ],
+)
+def test_mistakes_in_labels_are_told(script, folder, arms_folder, tmp_path, capsys, more, said):
+    assert script.main([*labelling(folder, arms_folder, tmp_path, "aligned_1"), *more]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_nothing_to_report(script, tmp_path, capsys):
+    assert script.main(["report", f"--measured={tmp_path}", f"--out={tmp_path}"]) == 2
+    assert "holds no measured cells" in capsys.readouterr().err
+
+
+def test_patients_of_the_pretraining_are_refused(arms_folder):
+    for name in ("aligned_1", "static_1"):
+        known = read_arm(arms_folder / name).patients
+        assert known == {"pretrained_90", "pretrained_91", "pretrained_92"}
+    arm = dataclasses.replace(read_arm(arms_folder / "aligned_1"), patients={"case_003"})
+    with pytest.raises(InputError, match=r"were in this pre-training, e\.g\. case_003"):
+        labelcells.refuse_met([make_patient(3, 1)], [arm])
+
+
+def test_an_unfinished_arm_is_told(arms_folder, tmp_path):
+    for name in ("tokenizer.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes((arms_folder / "aligned_1" / name).read_bytes())
+    with pytest.raises(InputError, match="not finished"):
+        read_arm(tmp_path)
