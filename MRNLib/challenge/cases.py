@@ -22,6 +22,7 @@ from MRNLib.challenge.layout import PD_FILE, PROBABILITY_FILE, prediction_name, 
 from MRNLib.challenge.measures import Agreement, agreements
 from MRNLib.challenge.regions import STRUCTURES, Structure
 from MRNLib.errors import InputError
+from MRNLib.images import is_phantom
 from MRNLib.masks import whole_labels
 
 
@@ -71,6 +72,7 @@ class CaseResult:
         empty: Structures without a voxel, as sentences.
         classified: Its diagnosis, if it was asked for and is there.
         problems: What kept parts of it from being scored.
+        phantom: Whether a true mask is marked as a digital patient's.
     """
 
     identifier: str
@@ -78,6 +80,7 @@ class CaseResult:
     empty: tuple[str, ...]
     classified: Classified | None
     problems: tuple[str, ...]
+    phantom: bool = False
 
     @property
     def problem(self) -> str:
@@ -106,7 +109,8 @@ def compare(job: Job) -> CaseResult:
             classified = Classified(job.identifier, job.diagnosis, vote, probability)
         except InputError as error:
             problems.append(one_line(error))
-    return CaseResult(job.identifier, measured, tuple(empty), classified, tuple(problems))
+    phantom = any(_marked(job.truth, truth_name(modality)) for modality in measured)
+    return CaseResult(job.identifier, measured, tuple(empty), classified, tuple(problems), phantom)
 
 
 def one_line(error: InputError) -> str:
@@ -137,6 +141,16 @@ def _compare_masks(job: Job, modality: str) -> tuple[tuple[Agreement, ...], list
     pairs = zip(structures, found, strict=True)
     missing = [structure for structure, one in pairs if math.isinf(one.hausdorff)]
     return tuple(found), _empty(arrays, missing)
+
+
+def _marked(folder: Path, name: str) -> bool:
+    """Whether a mask's header says that it is a digital patient's."""
+    path = named_file(folder, name)
+    assert path is not None  # it was read before
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return is_phantom(reader)
 
 
 def _empty(arrays: Sequence[NDArray[Any]], missing: Sequence[Structure]) -> list[str]:

@@ -35,9 +35,9 @@ def page(score: Score) -> str:
         f"{len(score.results)} cases, {len(score.results) - len(problems)} of them whole. {NOTICE}",
     ]
     if score.segmentation is not None:
-        lines += _segmentation(score.segmentation)
+        lines += _segmentation(score.segmentation, score.phantoms)
     if score.classification is not None:
-        lines += _classification(score.classification)
+        lines += _classification(score.classification, score.phantoms)
     lines += _remarks(score)
     return "\n".join([*lines, "", f"MRN for Slicer {__version__}", ""])
 
@@ -92,7 +92,7 @@ def composite_rows(segmentation: SegmentationScore) -> list[list[str]]:
 COMPOSITE_HEADER = ("Composite", *REGIONS, "Total", "Perfect")
 
 
-def _segmentation(segmentation: SegmentationScore) -> list[str]:
+def _segmentation(segmentation: SegmentationScore, phantoms: int) -> list[str]:
     return [
         "",
         "## Segmentation",
@@ -112,7 +112,7 @@ def _segmentation(segmentation: SegmentationScore) -> list[str]:
         "higher than that can give and fit left and right summed, the second row.",
         "",
         *_missing_masks(segmentation),
-        *_segmentation_ranking(segmentation),
+        *_segmentation_ranking(segmentation, phantoms),
     ]
 
 
@@ -130,7 +130,7 @@ def _missing_masks(segmentation: SegmentationScore) -> list[str]:
     ]
 
 
-def _segmentation_ranking(segmentation: SegmentationScore) -> list[str]:
+def _segmentation_ranking(segmentation: SegmentationScore, phantoms: int) -> list[str]:
     if segmentation.missing:
         return [f"{NO_PLACE}: masks are missing."]
     total = segmentation.as_summed
@@ -150,7 +150,7 @@ def _segmentation_ranking(segmentation: SegmentationScore) -> list[str]:
         "",
         *table(("", "Team", "Total", *(f"{one.nucleus.key} Dice" for one in regions)), rows),
         "",
-        _published(),
+        _published(phantoms),
     ]
 
 
@@ -165,7 +165,7 @@ def classification_rows(classification: ClassificationScore) -> list[list[str]]:
     return rows
 
 
-def _classification(classification: ClassificationScore) -> list[str]:
+def _classification(classification: ClassificationScore, phantoms: int) -> list[str]:
     meaning = (
         "95 % intervals in brackets: Wilson's of the accuracy, bootstrap over cases of the others. "
         "Accuracy and F1 (mean of both classes') are of the answers 0 and 1, the AUC is of the "
@@ -181,11 +181,11 @@ def _classification(classification: ClassificationScore) -> list[str]:
         "",
         " ".join([meaning, *classification.notes]),
         "",
-        *_classification_ranking(classification),
+        *_classification_ranking(classification, phantoms),
     ]
 
 
-def _classification_ranking(classification: ClassificationScore) -> list[str]:
+def _classification_ranking(classification: ClassificationScore, phantoms: int) -> list[str]:
     if classification.missing:
         return [f"{NO_PLACE}: votes are missing."]
     rank = place(classification.accuracy, (value for _, value in CLASSIFICATION))
@@ -199,14 +199,18 @@ def _classification_ranking(classification: ClassificationScore) -> list[str]:
         "",
         *table(("", "Team", "Accuracy"), ranking),
         "",
-        f"{_published()} The organisers' baseline: {BASELINE_ACCURACY:.2f}.",
+        f"{_published(phantoms)} The organisers' baseline: {BASELINE_ACCURACY:.2f}.",
     ]
 
 
-def _published() -> str:
+def _published(phantoms: int) -> str:
+    made_up = (
+        f" {phantoms} of the cases scored here are digital patients: the place says nothing of how "
+        "the method does on patients."
+    )
     return (
         f"Published: {SOURCE}; {TEST_CASES} hidden test cases. A result on other cases is put "
-        "among them for orientation and has no rank."
+        f"among them for orientation and has no rank.{made_up if phantoms else ''}"
     )
 
 

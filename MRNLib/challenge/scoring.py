@@ -41,6 +41,11 @@ class Score:
     notes: tuple[str, ...]
 
     @property
+    def phantoms(self) -> int:
+        """How many of the cases are digital patients, as their true masks say."""
+        return sum(one.phantom for one in self.results)
+
+    @property
     def problems(self) -> list[CaseResult]:
         """Cases of which something could not be scored."""
         return [one for one in self.results if one.problems]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from predict_cases import Network
+from score_cases import write_cases
+
+from MRNLib.cli.app import run
 
 # Voxels kept around the nuclei.
 AROUND = (12, 12, 3)
@@ -53,3 +60,70 @@ def small_bundle(random_bundle, tmp_path_factory) -> Path:
     )
     write_bundle(parts, destination, card="A card.")
     return destination
+
+
+@pytest.fixture
+def cases(tmp_path):
+    return write_cases(tmp_path)
+
+
+@pytest.fixture
+def scoring(cases, tmp_path, capfd):
+    """Runs the command; gives the exit code, the result and what was said."""
+
+    def go(*options):
+        truth, predictions = cases
+        arguments = ["challenge", "score", str(truth), str(predictions), "--workers=1"]
+        code = run([*arguments, f"--out={tmp_path / 'out'}", "--progress=json", *options])
+        said = capfd.readouterr()
+        assert "Traceback" not in said.out + said.err
+        events = [json.loads(line[5:]) for line in said.out.splitlines()]
+        results = [event for event in events if event["event"] == "result"]
+        return code, results[0] if results else None, said.err
+
+    return go
+
+
+@pytest.fixture
+def networks(small_case, monkeypatch):
+    """Puts the truth in nnU-Net's place, without the labels of ``left_out``."""
+
+    state = SimpleNamespace(left_out={}, loaded=[])
+
+    def from_bundle(folder):
+        modality = folder.name.removeprefix("segmenter_").upper()
+        state.loaded.append(modality)
+        truth = small_case / f"{modality}_mask.nii.gz"
+        return Network(truth, state.left_out.get(modality, ()))
+
+    monkeypatch.setattr("MRNLib.segmentation.Segmenter.from_bundle", from_bundle)
+    return state
+
+
+@pytest.fixture
+def inputs(small_case, tmp_path):
+    """One sound case, one that lacks its NM file, one whose QSM file is damaged."""
+    folder = tmp_path / "inputs"
+    for name in ("RJPD_001", "RJPD_002", "sub-3"):
+        shutil.copytree(small_case, folder / name)
+        # Masks beside the volumes must not be looked at, and T1 is not needed.
+        for file in ("QSM_mask.nii.gz", "NM_mask.nii.gz", "T1.nii.gz"):
+            (folder / name / file).write_bytes(b"no image")
+    (folder / "RJPD_002" / "NM.nii.gz").unlink()
+    (folder / "sub-3" / "QSM.nii.gz").write_bytes(b"no image")
+    (folder / "notes").mkdir()
+    return folder
+
+
+@pytest.fixture
+def predict(inputs, small_bundle, networks, tmp_path, capfd):
+    """Runs the command; gives the exit code, the events and what was said of errors."""
+
+    def go(*options, folder=inputs, bundle=small_bundle):
+        arguments = ["challenge", "predict", str(folder), str(tmp_path / "outputs")]
+        code = run([*arguments, f"--bundle={bundle}", "--progress=json", *options])
+        said = capfd.readouterr()
+        assert "Traceback" not in said.err + said.out
+        return code, [json.loads(line[5:]) for line in said.out.splitlines()], said.err
+
+    return go

@@ -2,92 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from predict_cases import FILES, cases, read, states
 
 from MRNLib.challenge import prediction
 from MRNLib.cli.app import run
 from MRNLib.cli.console import EXIT_CANCELLED, EXIT_INPUT, EXIT_SOME_FAILED
-
-FILES = {"NM_pred.nii.gz", "QSM_pred.nii.gz", "PD_pred.txt", "PD_prob.txt"}
-BRAINSTEM = {"QSM": (9, 10, 11, 12, 13, 14), "NM": (1, 2)}
-
-
-class Network:
-    """Stands for a trained nnU-Net: draws the truth of the only patient there is."""
-
-    def __init__(self, truth, left_out=()):
-        self.warnings = []
-        self._truth = truth
-        self._left_out = {float(label): 0 for label in left_out}
-
-    def segment(self, images, *, device, exact, progress):
-        truth = sitk.ReadImage(str(self._truth), sitk.sitkUInt8)
-        drawn = sitk.Resample(truth, images[0], sitk.Transform(), sitk.sitkNearestNeighbor)
-        return sitk.ChangeLabel(drawn, self._left_out)
-
-
-@pytest.fixture
-def networks(small_case, monkeypatch):
-    """Puts the truth in nnU-Net's place, without the labels of ``left_out``."""
-
-    state = SimpleNamespace(left_out={}, loaded=[])
-
-    def from_bundle(folder):
-        modality = folder.name.removeprefix("segmenter_").upper()
-        state.loaded.append(modality)
-        truth = small_case / f"{modality}_mask.nii.gz"
-        return Network(truth, state.left_out.get(modality, ()))
-
-    monkeypatch.setattr("MRNLib.segmentation.Segmenter.from_bundle", from_bundle)
-    return state
-
-
-@pytest.fixture
-def inputs(small_case, tmp_path):
-    """One sound case, one that lacks its NM file, one whose QSM file is damaged."""
-    folder = tmp_path / "inputs"
-    for name in ("RJPD_001", "RJPD_002", "sub-3"):
-        shutil.copytree(small_case, folder / name)
-        # Masks beside the volumes must not be looked at, and T1 is not needed.
-        for file in ("QSM_mask.nii.gz", "NM_mask.nii.gz", "T1.nii.gz"):
-            (folder / name / file).write_bytes(b"no image")
-    (folder / "RJPD_002" / "NM.nii.gz").unlink()
-    (folder / "sub-3" / "QSM.nii.gz").write_bytes(b"no image")
-    (folder / "notes").mkdir()
-    return folder
-
-
-@pytest.fixture
-def predict(inputs, small_bundle, networks, tmp_path, capfd):
-    """Runs the command; gives the exit code, the events and what was said of errors."""
-
-    def go(*options, folder=inputs, bundle=small_bundle):
-        arguments = ["challenge", "predict", str(folder), str(tmp_path / "outputs")]
-        code = run([*arguments, f"--bundle={bundle}", "--progress=json", *options])
-        said = capfd.readouterr()
-        assert "Traceback" not in said.err + said.out
-        return code, [json.loads(line[5:]) for line in said.out.splitlines()], said.err
-
-    return go
-
-
-def cases(events):
-    return {event["identifier"]: event for event in events if event["event"] == "case"}
-
-
-def states(events):
-    return {name: case["state"] for name, case in cases(events).items()}
-
-
-def read(path):
-    image = sitk.ReadImage(str(path))
-    return image, sitk.GetArrayFromImage(image)
 
 
 def test_a_case_that_cannot_be_used_is_one_line_and_the_others_go_on(predict, tmp_path):
@@ -190,92 +114,6 @@ def test_models_are_loaded_once(predict, inputs, networks, monkeypatch):
     assert len({case["probability_pd"] for case in cases(events).values()}) == 3
     assert sorted(networks.loaded) == ["NM", "QSM"]
     assert encoders == [0]
-
-
-def test_a_refused_classification_leaves_masks_and_a_stand_in(predict, networks, tmp_path):
-    predict()
-    out = tmp_path / "outputs" / "RJPD_001"
-    assert (out / "PD_prob.txt").exists()
-    networks.left_out = BRAINSTEM
-    code, events, _ = predict()
-    case = cases(events)["RJPD_001"]
-    assert code == EXIT_SOME_FAILED
-    assert (case["state"], case["vote"], case["probability_pd"]) == ("no vote", 0, None)
-    assert "NM" in case["text"]
-    assert "QSM2" in case["text"]
-    assert events[-1]["without_vote"] == 1
-    # A probability of an earlier run must not stand beside the stand-in.
-    assert {path.name for path in out.iterdir()} == FILES - {"PD_prob.txt"}
-    assert (out / "PD_pred.txt").read_text() == "0"
-    assert set(np.unique(read(out / "QSM_pred.nii.gz")[1])) == {0, *range(1, 9), 15, 16}
-    # It is no finished case either.
-    assert states(predict("--skip-existing")[1])["RJPD_001"] == "no vote"
-
-
-def test_a_stand_in_is_never_taken_for_a_vote(predict, inputs, networks, tmp_path):
-    """Not even where no PD_prob.txt is asked for, whose absence would tell."""
-    for name in ("RJPD_002", "sub-3"):
-        shutil.rmtree(inputs / name)
-    out = tmp_path / "outputs" / "RJPD_001"
-    networks.left_out = BRAINSTEM
-    for options in ((), ("--skip-existing",), ("--skip-existing",)):
-        code, events, _ = predict("--no-probability", *options)
-        assert (code, states(events)) == (EXIT_SOME_FAILED, {"RJPD_001": "no vote"})
-        assert events[-1]["without_vote"] == 1
-    assert {path.name for path in out.iterdir()} == FILES - {"PD_prob.txt"}
-    networks.left_out = {}
-    assert states(predict("--no-probability", "--skip-existing")[1]) == {"RJPD_001": "done"}
-    assert [path.name for path in out.parent.iterdir()] == ["RJPD_001"]
-    code, events, _ = predict("--no-probability", "--skip-existing")
-    assert (code, states(events)) == (0, {"RJPD_001": "done before"})
-
-
-@pytest.mark.parametrize("name", sorted(FILES))
-@pytest.mark.parametrize("content", [b"", b"no such thing"])
-def test_files_that_are_none_are_no_finished_case(predict, tmp_path, name, content):
-    predict()
-    (tmp_path / "outputs" / "RJPD_001" / name).write_bytes(content)
-    assert states(predict("--skip-existing")[1])["RJPD_001"] == "done"
-
-
-def test_an_inverted_map_fails_and_inverted_nuclei_leave_a_stand_in(
-    predict, inputs, small_case, tmp_path
-):
-    """The whole map is refused before anything is outlined, nuclei alone only afterwards."""
-    path = inputs / "RJPD_001" / "QSM.nii.gz"
-    upright, values = read(path)
-    _, labels = read(small_case / "QSM_mask.nii.gz")
-
-    def write(array):
-        image = sitk.GetImageFromArray(array)
-        image.CopyInformation(upright)
-        sitk.WriteImage(image, str(path))
-
-    write(-values)
-    case = cases(predict()[1])["RJPD_001"]
-    assert case["state"] == "failed"
-    assert "its sign is inverted" in case["text"]
-    assert not (tmp_path / "outputs" / "RJPD_001").exists()
-    write(np.where(labels > 0, np.float32(-30), values))
-    case = cases(predict()[1])["RJPD_001"]
-    assert case["state"] == "no vote"
-    assert "its sign is inverted" in case["text"]
-    files = {path.name for path in (tmp_path / "outputs" / "RJPD_001").iterdir()}
-    assert files == FILES - {"PD_prob.txt"}
-
-
-def test_existing_predictions_are_passed_over_on_request(predict, tmp_path):
-    predict("--no-probability")
-    out = tmp_path / "outputs" / "RJPD_001"
-    assert {path.name for path in out.iterdir()} == FILES - {"PD_prob.txt"}
-    (out / "PD_pred.txt").write_text("1")
-    before = (out / "QSM_pred.nii.gz").stat().st_mtime_ns
-    code, events, _ = predict("--no-probability", "--skip-existing")
-    assert (code, states(events)["RJPD_001"]) == (EXIT_SOME_FAILED, "done before")
-    assert (out / "QSM_pred.nii.gz").stat().st_mtime_ns == before
-    assert states(predict("--skip-existing")[1])["RJPD_001"] == "done"  # its probability lacks
-    (out / "NM_pred.nii.gz").unlink()
-    assert states(predict("--skip-existing")[1])["RJPD_001"] == "done"
 
 
 def test_a_defect_costs_one_case(predict, inputs, monkeypatch):
