@@ -3,8 +3,8 @@
 
 SEGMENTERS is the --out folder of train_segmentation.py import:
 
-    python Training/evaluate_segmentation.py outline --data COHORT --segmenters SEGMENTERS \\
-        --out PREDICTIONS
+    python Training/evaluate_segmentation.py outline --data COHORT \\
+        --segmenters SEGMENTERS --out PREDICTIONS
     mrn challenge score COHORT PREDICTIONS
 
 With --work WORK, the folder of the training, each of its patients is outlined by the fold that was
@@ -12,8 +12,9 @@ not trained on them: masks for prepare_crops.py --predicted.
 
 Several of them beside each other, such as one fold, an ensemble, and a network with T1:
 
-    python Training/evaluate_segmentation.py compare --data COHORT --out comparison.md \\
-        --predictions one=PREDICTIONS --predictions five=OTHERS
+    python Training/evaluate_segmentation.py compare --data COHORT \\
+        --predictions one=PREDICTIONS --predictions five=OTHERS \\
+        --out comparison.md
 """
 
 from __future__ import annotations
