@@ -12,8 +12,6 @@ which other programs do not take away.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from apart import write_results
 from peak import matmul_peak
 from scipy import ndimage
 from torch.utils.flop_counter import FlopCounterMode
@@ -113,9 +112,7 @@ def main() -> None:
             f"{one['stage']:<10} {one['precision']} {step:8.1f} ms a step {slices:8.1f} slices/s, "
             f"{cutting:.0f} % of it cutting; the rest at {peak:.0f} % of the matrix product's rate"
         )
-    if options.json:
-        text = json.dumps({"command": sys.argv, "results": results}, indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
+    write_results(options.json, results)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from apart import CPU_THREADS, measured_apart, numbers_of_threads, write_results
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -34,7 +33,6 @@ SHAPE, SPACING = (70, 300, 300), (2 / 3, 2 / 3, 2.0)
 FIELD_MM = 96.0
 SIZES = (112, 224)
 PATHS = ("scipy", "float32", "float16")
-CPU_THREADS = (1, 2)
 ENOUGH = 5.0
 
 
@@ -135,22 +133,12 @@ def main() -> None:
         options.threads = options.threads or CPU_THREADS[0]
         print(json.dumps(measure(options)))
         return
-    usual = CPU_THREADS if options.device == "cpu" else CPU_THREADS[:1]
     results = []
-    for threads in (options.threads,) if options.threads else usual:
-        found = [_apart(path, threads) for path in PATHS]
+    for threads in numbers_of_threads(options):
+        found = [measured_apart(path, threads) for path in PATHS]
         print(table(found), flush=True)
         results += found
-    if options.json:
-        text = json.dumps({"command": sys.argv, "results": results}, indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
-
-
-def _apart(path: str, threads: int) -> dict[str, Any]:
-    """One path's figures, from a process of its own with this command's options."""
-    command = [sys.executable, *sys.argv, f"--only={path}", f"--threads={threads}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    write_results(options.json, results)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from apart import CPU_THREADS, measured_apart, numbers_of_threads, write_results
 from peak import matmul_peak
 from reference_step import ReferenceStep
 from torch.utils.flop_counter import FlopCounterMode
@@ -45,7 +44,6 @@ TIGHT = {"NM": (38, 17, 6), "QSM1": (92, 82, 15), "QSM2": (43, 24, 7), "QSM3": (
 VOXEL_MM = 2 / 3
 EPOCH_PATIENTS, EPOCHS = 240, 600
 PATHS = ("trainer", "reference")
-CPU_THREADS = (1, 2)
 
 
 def patient(number: int) -> PatientCrops:
@@ -217,23 +215,7 @@ def main() -> None:
         pair = [measured_apart(path, threads) for path in PATHS]
         print(table(pair), flush=True)
         results += pair
-    if options.json:
-        text = json.dumps({"command": sys.argv, "results": results}, indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
-
-
-def numbers_of_threads(options: argparse.Namespace) -> tuple[int, ...]:
-    """With how many threads to measure, one after another."""
-    if options.threads:
-        return (options.threads,)
-    return CPU_THREADS if options.device == "cpu" else CPU_THREADS[:1]
-
-
-def measured_apart(path: str, threads: int) -> dict[str, Any]:
-    """One path's figures, from a process of its own with this command's options."""
-    command = [sys.executable, *sys.argv, f"--only={path}", f"--threads={threads}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    write_results(options.json, results)
 
 
 if __name__ == "__main__":

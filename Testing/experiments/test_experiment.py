@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import shlex
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 from experiment_helpers import CONFIGS, drawn_result, write_patients
+from script_helpers import script
 
 from MRNLib.errors import InputError
 from MRNLib.experiments import experiment, running
@@ -181,16 +181,6 @@ def test_two_commands_do_not_share_a_folder(data, tmp_path):
         process.wait()
 
 
-def script():
-    path = CONFIGS.parent / "reproduce_tables.py"
-    spec = importlib.util.spec_from_file_location("reproduce_tables", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def arguments(patients: Path, folder: Path, **changed: str) -> list[str]:
     usual = {"tables": "8", "data": str(patients), "scale": "smoke", "out": str(folder)}
     usual["workers"] = "0"
@@ -198,7 +188,7 @@ def arguments(patients: Path, folder: Path, **changed: str) -> list[str]:
 
 
 def test_fewer_workers_than_none_are_refused(data, tmp_path, capsys, no_training):
-    assert script().main(arguments(data, tmp_path, workers="-1")) == 2
+    assert script("reproduce_tables").main(arguments(data, tmp_path, workers="-1")) == 2
     assert "'--workers': Input" in capsys.readouterr().err
     assert no_training == []
 
@@ -217,7 +207,7 @@ def test_fewer_workers_than_none_are_refused(data, tmp_path, capsys, no_training
     ],
 )
 def test_mistakes_are_told_before_the_work(data, tmp_path, capsys, no_training, changed, said):
-    assert script().main(arguments(data, tmp_path, **changed)) == 2
+    assert script("reproduce_tables").main(arguments(data, tmp_path, **changed)) == 2
     error = capsys.readouterr().err
     assert said in error
     assert len(error.strip().splitlines()) <= 3
@@ -235,7 +225,7 @@ def test_a_failed_cell_is_in_the_exit_code_and_the_tables_are_there(
         made(job, progress)
 
     monkeypatch.setitem(running._KINDS, "network", run)
-    assert script().main(arguments(data, tmp_path, draws="20")) == 1
+    assert script("reproduce_tables").main(arguments(data, tmp_path, draws="20")) == 1
     told = capsys.readouterr()
     assert "mrn-global: failed: the loss became nan" in told.out
     assert "1 cells failed: mrn-global" in told.err
@@ -245,7 +235,10 @@ def test_a_failed_cell_is_in_the_exit_code_and_the_tables_are_there(
 
 
 def test_the_tables_can_be_written_without_training(data, tmp_path, no_training):
-    assert script().main([*arguments(data, tmp_path, draws="20"), "--no-training"]) == 0
+    assert (
+        script("reproduce_tables").main([*arguments(data, tmp_path, draws="20"), "--no-training"])
+        == 0
+    )
     assert no_training == []
     assert "not run" in (tmp_path / "tables.md").read_text()
 
@@ -255,7 +248,7 @@ def test_the_readmes_commands_are_understood(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("python Training/reproduce_")]
     assert len(lines) == 2
     for line in lines:
-        command = typer.main.get_command(script().app)
+        command = typer.main.get_command(script("reproduce_tables").app)
         options = command.make_context("script", shlex.split(line)[2:]).params
         extra = options["settings"] or ()
         check_extra(extra)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import SimpleITK as sitk
 import torch
 import yaml
 from pretraining_helpers import patients, tiny_config, tiny_settings
+from script_helpers import script as loaded
 from torch import Tensor
 
 from MRNLib.navigation.config import ARMS
@@ -30,12 +30,7 @@ SLOWEST = 180.0
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("pretrain_navigation")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ from types import ModuleType
 import pytest
 import yaml
 from probe_helpers import labelled_heads
+from script_helpers import script as loaded
 from training_helpers import make_patient, tiny_settings
 
 from MRNLib.errors import InputError
@@ -23,7 +23,6 @@ from MRNLib.training.data import save_crops
 from MRNLib.training.sources import phantom_name
 from MRNLib.training.trainer import Trainer
 
-SCRIPT = Path(__file__).parents[2] / "Training" / "probe_navigation.py"
 PROBES = ["--train=5:3", "--test=60:2", "--workers=1"]
 AMOUNT = ["--amount=clips=2", "--amount=nuclei_clips=1", "--amount=steps=3"]
 LABELS = ["--amount=sizes=[4, 6]", "--amount=seeds=[1, 2]", "--amount=steps=3", "--amount=views=2"]
@@ -31,12 +30,7 @@ LABELS = ["--amount=sizes=[4, 6]", "--amount=seeds=[1, 2]", "--amount=steps=3", 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("probe_navigation")
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from cohort_helpers import write_cohort
 from safetensors.torch import save_file
-from test_scripts import script, write_cohort
+from script_helpers import script
 
 from MRNLib.training.checkpoint import write_checkpoint
 from MRNLib.training.folder import CHECKPOINT

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from test_scripts import script, write_cohort
-from training_helpers import make_patient
+from script_helpers import script
+from training_helpers import make_patient, write_cohort
 
 from MRNLib.errors import InputError
 from MRNLib.training.cohortcrops import crops_of, is_cohort

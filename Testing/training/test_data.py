@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cohort_helpers import head
 from fold_helpers import write_patients
 from training_helpers import cut_again, make_patient
 
@@ -26,22 +27,6 @@ from MRNLib.training.crops import (
 )
 from MRNLib.training.data import load_crops, load_folder, save_crops, stratified_folds
 from MRNLib.training.sampling import balanced_batches
-
-
-def head() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A 24 x 90 x 100 volume with every nucleus as a block of its usual volume."""
-    random = np.random.default_rng(0)
-    qsm_mask = np.zeros((24, 90, 100), np.uint8)
-    nm_mask = np.zeros_like(qsm_mask)
-    for number, definition in enumerate(ROIS):
-        mask = nm_mask if definition.modality == "NM" else qsm_mask
-        for place, nucleus in enumerate(definition.nuclei):
-            rows = slice(10 + 18 * number, 26 + 18 * number)
-            mask[5 + 3 * place : 8 + 3 * place, rows, 20:45] = nucleus.right
-            mask[5 + 3 * place : 8 + 3 * place, rows, 55:80] = nucleus.left
-    qsm = random.normal(20, 40, qsm_mask.shape).astype(np.float32)
-    nm = random.normal(20000, 600, qsm_mask.shape).astype(np.float32)
-    return qsm, nm, qsm_mask, nm_mask
 
 
 def test_crops_hold_the_volume_and_the_boxes(tmp_path):

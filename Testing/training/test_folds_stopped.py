@@ -10,7 +10,7 @@ import time
 
 import pytest
 from fold_helpers import same_weights, task, write_settings
-from test_scripts import TRAINING
+from script_helpers import TRAINING
 
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.training.fold_worker import Setup, load_patients, train

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import typer
-from test_scripts import TRAINING, script
+from script_helpers import TRAINING, script
 
 NAMES = sorted(path.stem for path in TRAINING.glob("*.py"))
 

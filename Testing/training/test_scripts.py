@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
-from test_data import head
+from cohort_helpers import head, write_cohort
+from script_helpers import TRAINING, script
 
 from MRNLib.training.crops import crops_from_arrays
 from MRNLib.training.data import load_crops
-
-TRAINING = Path(__file__).parents[2] / "Training"
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, TRAINING / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where a dataclass looks for its module
-    spec.loader.exec_module(module)
-    return module
-
-
-def write_cohort(folder: Path, patients: Sequence[str] = ("case_a", "case_b")) -> None:
-    """The same patient several times, with PD and HC in turn; rows run to anterior."""
-    names = ("QSM", "NM", "QSM_mask", "NM_mask")
-    rows = [f"{name},{('PD', 'HC')[place % 2]}\n" for place, name in enumerate(patients)]
-    for patient in patients:
-        (folder / patient).mkdir(parents=True)
-        for name, array in zip(names, head(), strict=True):
-            image = sitk.GetImageFromArray(np.ascontiguousarray(array[:, ::-1]))
-            image.SetSpacing((0.6667, 0.6667, 2.0))
-            image.SetDirection((1, 0, 0, 0, -1, 0, 0, 0, 1))
-            sitk.WriteImage(image, str(folder / patient / f"{name}.nii.gz"))
-    (folder / "labels.csv").write_text("id,diagnosis\n" + "".join(rows), encoding="utf-8")
 
 
 def test_a_cohort_becomes_crops_in_canonical_order(tmp_path, capsys):

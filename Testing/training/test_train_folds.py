@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_scripts import script
+from script_helpers import script
 
 import MRNLib
 from MRNLib.bundle import open_bundle

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 import typer
-from test_scripts import TRAINING, script
+from script_helpers import TRAINING, script
 
 from MRNLib.training.config import load_config
 from MRNLib.training.search import grid
