@@ -72,6 +72,7 @@ class TilePredictor(nnUNetPredictor):
         self.progress: Progress = silent
         self.tiles_run = 0
 
+    @torch.inference_mode()
     def predict(self, data: torch.Tensor, *, exact: bool, progress: Progress) -> torch.Tensor:
         """Logits of preprocessed data, averaged over the folds.
 

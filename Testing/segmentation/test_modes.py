@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from nnunetv2.preprocessing.resampling.default_resampling import (
     compute_new_shape,
     resample_data_or_seg_to_shape,
@@ -21,7 +24,7 @@ from MRNLib.nnunet import volumes
 from MRNLib.nnunet.commands import Workspace, run
 from MRNLib.nnunet.window import TilePredictor, cover
 from MRNLib.parameters import DEFAULT_BUNDLE
-from MRNLib.segmentation import Segmenter
+from MRNLib.segmentation import Segmenter, import_nnunet_results
 
 # Where the head lies in a larger volume (rows, columns), and the volume's spacing.
 HEADS = {
@@ -37,24 +40,26 @@ def head(name: str) -> sitk.Image:
     return as_image(toy_head(40, (12, 84, 80), centre)[0], spacing)
 
 
-def predict_by_command(trained, folder, images: dict[str, sitk.Image]) -> dict[str, sitk.Image]:
+def predict_by_command(
+    results: Path, folder: Path, images: dict[str, sitk.Image], folds: str = "0"
+) -> dict[str, sitk.Image]:
     """What nnUNetv2_predict writes for some images."""
     (folder / "in").mkdir()
     names = [name.replace(" ", "-") for name in images]
     for name, image in zip(names, images.values(), strict=True):
         sitk.WriteImage(image, str(folder / "in" / f"{name}_0000.mha"))
-    trainer, plans, configuration = trained.results.name.split("__")
-    model = ["-d", "504", "-tr", trainer, "-p", plans, "-c", configuration, "-f", "0"]
+    trainer, plans, configuration = results.name.split("__")
+    model = ["-d", "504", "-tr", trainer, "-p", plans, "-c", configuration, "-f", *folds]
     files = ["-i", str(folder / "in"), "-o", str(folder / "out")]
     here = ["-device", "cpu", "--disable_tta", "--disable_progress_bar", "-npp", "0", "-nps", "0"]
-    run(Workspace(trained.work), "nnUNetv2_predict", *files, *model, *here)
+    run(Workspace(results.parents[2]), "nnUNetv2_predict", *files, *model, *here)
     results = [sitk.ReadImage(str(folder / "out" / f"{name}.mha")) for name in names]
     return dict(zip(images, results, strict=True))
 
 
 def test_exact_mode_is_nnunetv2_predict_voxel_for_voxel(trained, tmp_path):
     images = {name: head(name) for name in ("in a corner", "other spacing")}
-    theirs = predict_by_command(trained, tmp_path, images)
+    theirs = predict_by_command(trained.results, tmp_path, images)
     segmenter = Segmenter.from_bundle(trained.segmenter)
     for name, image in images.items():
         ours = segmenter.segment(image, exact=True)
@@ -63,6 +68,38 @@ def test_exact_mode_is_nnunetv2_predict_voxel_for_voxel(trained, tmp_path):
         np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), expected)
         assert ours.GetPixelID() == sitk.sitkUInt8
         assert ours.GetSpacing() == image.GetSpacing()
+
+
+def test_an_ensemble_averages_its_folds_as_nnunetv2_predict_does(trained, tmp_path):
+    results = tmp_path / trained.results.relative_to(trained.work)
+    shutil.copytree(trained.results, results)
+    shutil.copytree(results / "fold_0", results / "fold_1")
+    _disturb(results / "fold_1" / "checkpoint_final.pth")
+    image = head("in a corner")
+    names = {"0": "first", "1": "second", "01": "both"}
+    theirs = {}
+    for folds, name in names.items():
+        (tmp_path / name).mkdir()
+        theirs[folds] = predict_by_command(results, tmp_path / name, {"head": image}, folds)["head"]
+    import_nnunet_results(results, tmp_path / "out", folds=[0, 1], full_precision=True)
+    ensemble = Segmenter.from_bundle(tmp_path / "out")
+    exact = ensemble.segment(image, exact=True)
+    arrays = {folds: sitk.GetArrayFromImage(mask) for folds, mask in theirs.items()}
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(exact), arrays["01"])
+    assert (arrays["01"] != arrays["0"]).any()
+    assert (arrays["01"] != arrays["1"]).any()
+    default = ensemble.segment(image)
+    assert min(dice(default, exact, label) for label in (1, 2)) >= 0.995
+
+
+def _disturb(checkpoint: Path) -> None:
+    """Other weights, as another fold's training would have given."""
+    stored = torch.load(checkpoint, weights_only=False)
+    random = torch.Generator().manual_seed(0)
+    for name, weights in stored["network_weights"].items():
+        noise = torch.randn(weights.shape, generator=random)
+        stored["network_weights"][name] = weights + 0.05 * weights.abs().mean() * noise
+    torch.save(stored, checkpoint)
 
 
 @pytest.mark.parametrize("name", HEADS)
