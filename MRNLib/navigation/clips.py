@@ -23,6 +23,8 @@ from MRNLib.training.config import Strict
 from MRNLib.training.sampling import generator_for
 
 STATIC = "static"
+# Pixels in one of the slices by which a path is judged.
+COARSE = 4
 
 
 class KindShares(Strict):
@@ -58,7 +60,7 @@ class ClipSettings(Strict):
         pixel_mm: Width of a pixel at log-scale 0.
         kinds: How often each kind of path is taken.
         motion: How paths begin and how far their steps go.
-        least_foreground: Share of tissue that each slice of a clip has to show.
+        least_foreground: Share of tissue that each slice of a clip has to show, coarsely seen.
         tries: Paths that are tried in a volume before it is refused.
     """
 
@@ -122,9 +124,10 @@ def static_clips(
 ) -> Clips:
     """Clips of neighbouring axial slices as they are stored, for the static-volume baseline.
 
-    As :func:`make_clips`, but nothing is oblique and nothing zoomed: pixels are the volume's own
-    (squares as wide as a column, where its pixels are not square), and the actions are those of the
-    scroll. A volume of fewer slices than a clip has is scrolled forth and back.
+    As :func:`make_clips`, but nothing is oblique and nothing moves but the slice's number; the
+    actions are those of the scroll. Pixels are as wide as those that paths begin with, one width a
+    clip, so that the baseline sees the same scales. A volume of fewer slices than a clip has is
+    scrolled forth and back.
     """
     return _together([_clip(volumes, settings, seed, STATIC) for seed in seeds], device)
 
@@ -149,8 +152,12 @@ def _clip(
         kind = KINDS[int(torch.multinomial(shares, 1, generator=generator))]
     for _ in range(settings.tries):
         poses = _path(kind, volume, settings, generator)
-        frames = render(volume, poses, settings.size, settings.pixel_mm)
-        if foreground(frames).min() >= settings.least_foreground:
+        # More than half of the paths are given up: looked at coarsely first, that costs little.
+        coarse = render(
+            volume, poses, math.ceil(settings.size / COARSE), settings.pixel_mm * COARSE
+        )
+        if foreground(coarse).min() >= settings.least_foreground:
+            frames = render(volume, poses, settings.size, settings.pixel_mm)
             return _Clip(frames, poses, index, kind)
     raise InputError(
         f"{volume}: none of {settings.tries} paths tried ({kind}) shows tissue in "
@@ -167,23 +174,22 @@ def _path(kind: str, volume: Volume, settings: ClipSettings, generator: Generato
 
 
 def _neighbours(volume: Volume, settings: ClipSettings, generator: Generator) -> Poses:
-    """Neighbouring axial slices around a random voxel of the tissue's box, pixels on voxels."""
+    """Neighbouring axial slices around a random voxel of the tissue's box."""
     spacing, origin = (
         torch.tensor(one, dtype=torch.float64) for one in (volume.spacing, volume.origin)
     )
     low, high = ((volume.tissue - origin) / spacing).round()
     chosen = torch.lerp(low, high, torch.rand(3, generator=generator, dtype=torch.float64))
-    # An even number of pixels has its middle between two of them.
-    middle = chosen.round() + 0.5 * ((settings.size - 1) % 2)
+    middle = chosen.round()
     length, last = settings.length, torch.tensor(volume.size[2] - 1.0, dtype=torch.float64)
     first = (middle[2].floor() - length // 2).clamp(torch.zeros(()), (last - length + 1).clamp(0))
     centre = middle.expand(length, 3).clone()
     centre[:, 2] = folded(first + torch.arange(length), torch.zeros_like(last), last)
-    log_scale = math.log(volume.spacing[0] / settings.pixel_mm)
+    drawn = 2 * torch.rand((), generator=generator, dtype=torch.float64) - 1
     return Poses(
         origin + centre * spacing,
         AXIAL.expand(length, 3, 3),
-        torch.full((length,), log_scale, dtype=torch.float64),
+        (settings.motion.log_scale * drawn).expand(length),
     )
 
 
