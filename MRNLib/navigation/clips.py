@@ -15,6 +15,8 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from MRNLib.errors import InputError
+from MRNLib.models.config import IntensityConfig
+from MRNLib.models.preprocess import to_unit_range
 from MRNLib.navigation.poses import AXIAL, Poses, actions_between
 from MRNLib.navigation.rendering import foreground, render
 from MRNLib.navigation.trajectories import KINDS, MotionSettings, folded, trajectory
@@ -58,6 +60,9 @@ class ClipSettings(Strict):
         length: Slices of a clip.
         size: Rows and columns of a slice.
         pixel_mm: Width of a pixel at log-scale 0.
+        nm_window: Neuromelanin signal over its volume's reference that becomes 0 and 1, as in the
+            preprocessing of the MRN that the encoder is for. Volumes are kept with the whole range
+            of it; those of QSM are in MRN's window already.
         kinds: How often each kind of path is taken.
         motion: How paths begin and how far their steps go.
         least_foreground: Share of tissue that each slice of a clip has to show, coarsely seen.
@@ -67,10 +72,21 @@ class ClipSettings(Strict):
     length: int = Field(default=8, ge=2)
     size: int = Field(default=56, ge=1)
     pixel_mm: float = Field(default=1.0, gt=0)
+    nm_window: tuple[float, float] = IntensityConfig.nm_window
     kinds: KindShares = KindShares()
     motion: MotionSettings = MotionSettings()
     least_foreground: float = Field(default=0.5, ge=0, le=1)
     tries: int = Field(default=100, ge=1)
+
+    @model_validator(mode="after")
+    def _rises(self) -> ClipSettings:
+        _ = self.relative_intensity
+        return self
+
+    @property
+    def relative_intensity(self) -> IntensityConfig:
+        """The windows of what has been divided by its reference already."""
+        return IntensityConfig(nm_window=self.nm_window, nm_reference="none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,13 +174,20 @@ def _clip(
         )
         if foreground(coarse).min() >= settings.least_foreground:
             frames = render(volume, poses, settings.size, settings.pixel_mm)
-            return _Clip(frames, poses, index, kind)
+            return _Clip(_windowed(frames, volume, settings), poses, index, kind)
     raise InputError(
         f"{volume}: none of {settings.tries} paths tried ({kind}) shows tissue in "
         f"{100 * settings.least_foreground:.0f} % of each slice",
         expected=f"a head that fills slices of {settings.size * settings.pixel_mm:.0f} mm",
         remedy="leave the volume out, or lower clips.least_foreground or clips.pixel_mm",
     )
+
+
+def _windowed(frames: Tensor, volume: Volume, settings: ClipSettings) -> Tensor:
+    """Frames ``[T, size, size]`` of a volume with the grey values of an MRN's images."""
+    if volume.role != "NM":
+        return frames
+    return to_unit_range(frames / volume.reference, "NM", settings.relative_intensity)
 
 
 def _path(kind: str, volume: Volume, settings: ClipSettings, generator: Generator) -> Poses:
