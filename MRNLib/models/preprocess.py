@@ -98,9 +98,19 @@ def window_limits(
     low, high = config.qsm_window if modality == "QSM" else config.nm_window
     reference = crops.new_ones(len(crops))
     if modality == "NM" and config.nm_reference == "median":
-        tissue = crops.masked_fill(~(inside & (crops > 0)), torch.nan)
-        reference = tissue.flatten(1).nanmedian(dim=1).values
+        reference = tissue_median(crops, inside)
     return low * reference, high * reference
+
+
+def tissue_median(crops: Tensor, inside: Tensor) -> Tensor:
+    """What NM is told relative to: the median ``[B]`` of the voxels above 0; NaN without any.
+
+    Args:
+        crops: ``[B, ...]`` values in any unit.
+        inside: Bool of that shape: the voxels that count.
+    """
+    tissue = crops.masked_fill(~(inside & (crops > 0)), torch.nan)
+    return tissue.flatten(1).nanmedian(dim=1).values
 
 
 def resized_shape(height: int, width: int, config: PreprocessConfig) -> tuple[int, int]:

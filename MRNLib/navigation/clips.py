@@ -15,6 +15,8 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from MRNLib.errors import InputError
+from MRNLib.models.config import IntensityConfig
+from MRNLib.models.preprocess import to_unit_range
 from MRNLib.navigation.poses import AXIAL, Poses, actions_between
 from MRNLib.navigation.rendering import foreground, render
 from MRNLib.navigation.trajectories import KINDS, MotionSettings, folded, trajectory
@@ -23,6 +25,8 @@ from MRNLib.training.config import Strict
 from MRNLib.training.sampling import generator_for
 
 STATIC = "static"
+# Pixels in one of the slices by which a path is judged.
+COARSE = 4
 
 
 class KindShares(Strict):
@@ -56,19 +60,33 @@ class ClipSettings(Strict):
         length: Slices of a clip.
         size: Rows and columns of a slice.
         pixel_mm: Width of a pixel at log-scale 0.
+        nm_window: Neuromelanin signal over its volume's reference that becomes 0 and 1, as in the
+            preprocessing of the MRN that the encoder is for. Volumes are kept with the whole range
+            of it; those of QSM are in MRN's window already.
         kinds: How often each kind of path is taken.
         motion: How paths begin and how far their steps go.
-        least_foreground: Share of tissue that each slice of a clip has to show.
+        least_foreground: Share of tissue that each slice of a clip has to show, coarsely seen.
         tries: Paths that are tried in a volume before it is refused.
     """
 
     length: int = Field(default=8, ge=2)
     size: int = Field(default=56, ge=1)
     pixel_mm: float = Field(default=1.0, gt=0)
+    nm_window: tuple[float, float] = IntensityConfig.nm_window
     kinds: KindShares = KindShares()
     motion: MotionSettings = MotionSettings()
     least_foreground: float = Field(default=0.5, ge=0, le=1)
     tries: int = Field(default=100, ge=1)
+
+    @model_validator(mode="after")
+    def _rises(self) -> ClipSettings:
+        _ = self.relative_intensity
+        return self
+
+    @property
+    def relative_intensity(self) -> IntensityConfig:
+        """The windows of what has been divided by its reference already."""
+        return IntensityConfig(nm_window=self.nm_window, nm_reference="none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +140,10 @@ def static_clips(
 ) -> Clips:
     """Clips of neighbouring axial slices as they are stored, for the static-volume baseline.
 
-    As :func:`make_clips`, but nothing is oblique and nothing zoomed: pixels are the volume's own
-    (squares as wide as a column, where its pixels are not square), and the actions are those of the
-    scroll. A volume of fewer slices than a clip has is scrolled forth and back.
+    As :func:`make_clips`, but nothing is oblique and nothing moves but the slice's number; the
+    actions are those of the scroll. Pixels are as wide as those that paths begin with, one width a
+    clip, so that the baseline sees the same scales. A volume of fewer slices than a clip has is
+    scrolled forth and back.
     """
     return _together([_clip(volumes, settings, seed, STATIC) for seed in seeds], device)
 
@@ -149,15 +168,26 @@ def _clip(
         kind = KINDS[int(torch.multinomial(shares, 1, generator=generator))]
     for _ in range(settings.tries):
         poses = _path(kind, volume, settings, generator)
-        frames = render(volume, poses, settings.size, settings.pixel_mm)
-        if foreground(frames).min() >= settings.least_foreground:
-            return _Clip(frames, poses, index, kind)
+        # More than half of the paths are given up: looked at coarsely first, that costs little.
+        coarse = render(
+            volume, poses, math.ceil(settings.size / COARSE), settings.pixel_mm * COARSE
+        )
+        if foreground(coarse).min() >= settings.least_foreground:
+            frames = render(volume, poses, settings.size, settings.pixel_mm)
+            return _Clip(_windowed(frames, volume, settings), poses, index, kind)
     raise InputError(
         f"{volume}: none of {settings.tries} paths tried ({kind}) shows tissue in "
         f"{100 * settings.least_foreground:.0f} % of each slice",
         expected=f"a head that fills slices of {settings.size * settings.pixel_mm:.0f} mm",
         remedy="leave the volume out, or lower clips.least_foreground or clips.pixel_mm",
     )
+
+
+def _windowed(frames: Tensor, volume: Volume, settings: ClipSettings) -> Tensor:
+    """Frames ``[T, size, size]`` of a volume with the grey values of an MRN's images."""
+    if volume.role != "NM":
+        return frames
+    return to_unit_range(frames / volume.reference, "NM", settings.relative_intensity)
 
 
 def _path(kind: str, volume: Volume, settings: ClipSettings, generator: Generator) -> Poses:
@@ -167,23 +197,22 @@ def _path(kind: str, volume: Volume, settings: ClipSettings, generator: Generato
 
 
 def _neighbours(volume: Volume, settings: ClipSettings, generator: Generator) -> Poses:
-    """Neighbouring axial slices around a random voxel of the tissue's box, pixels on voxels."""
+    """Neighbouring axial slices around a random voxel of the tissue's box."""
     spacing, origin = (
         torch.tensor(one, dtype=torch.float64) for one in (volume.spacing, volume.origin)
     )
     low, high = ((volume.tissue - origin) / spacing).round()
     chosen = torch.lerp(low, high, torch.rand(3, generator=generator, dtype=torch.float64))
-    # An even number of pixels has its middle between two of them.
-    middle = chosen.round() + 0.5 * ((settings.size - 1) % 2)
+    middle = chosen.round()
     length, last = settings.length, torch.tensor(volume.size[2] - 1.0, dtype=torch.float64)
     first = (middle[2].floor() - length // 2).clamp(torch.zeros(()), (last - length + 1).clamp(0))
     centre = middle.expand(length, 3).clone()
     centre[:, 2] = folded(first + torch.arange(length), torch.zeros_like(last), last)
-    log_scale = math.log(volume.spacing[0] / settings.pixel_mm)
+    drawn = 2 * torch.rand((), generator=generator, dtype=torch.float64) - 1
     return Poses(
         origin + centre * spacing,
         AXIAL.expand(length, 3, 3),
-        torch.full((length,), log_scale, dtype=torch.float64),
+        (settings.motion.log_scale * drawn).expand(length),
     )
 
 

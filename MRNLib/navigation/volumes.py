@@ -14,6 +14,7 @@ from torch import Tensor
 
 from MRNLib.errors import InputError
 from MRNLib.models.config import IntensityConfig
+from MRNLib.models.preprocess import tissue_median
 
 ROLES = ("QSM", "NM", "T1", "other")
 # Above this a value is tissue. It leaves out the noise of the air in magnitude images, and in a
@@ -21,7 +22,7 @@ ROLES = ("QSM", "NM", "T1", "other")
 BACKGROUND = 0.1
 # Share of the tissue that may lie beyond each side of its box: specks of noise do not widen it.
 BEYOND = 0.01
-# Voxels looked at for the box: every second slice, every fourth row and column.
+# Voxels looked at for statistics: every second slice, every fourth row and column.
 THINNED = (2, 4, 4)
 # Values from which percentiles are taken.
 SAMPLE = 1_000_000
@@ -76,11 +77,8 @@ class Volume:
 
         All but a hundredth of it at each side; the whole volume where nothing is tissue.
         """
-        steps = [
-            max(1, min(step, size // 8))
-            for step, size in zip(THINNED, self.values.shape, strict=True)
-        ]
-        thin = self.values[tuple(slice(None, None, step) for step in steps)] > BACKGROUND
+        thin, steps = self._thinned()
+        thin = thin > BACKGROUND
         ends = [
             [
                 step * index
@@ -91,6 +89,26 @@ class Volume:
         corners = torch.tensor(ends[::-1], dtype=torch.float64).T
         spacing, origin = (corners.new_tensor(one) for one in (self.spacing, self.origin))
         return origin + corners * spacing
+
+    @cached_property
+    def reference(self) -> float:
+        """The grey value to which an NM volume is relative: the median of the tissue in its middle.
+
+        MRN takes that of a crop around the substantia nigra. What fills the middle half of each
+        axis is within a few hundredths of it; the whole head's, with the fluid around the brain, is
+        darker. 1 without tissue there.
+        """
+        thin = self._thinned()[0]
+        middle = thin[tuple(slice(size // 4, size - size // 4) for size in thin.shape)].float()
+        return tissue_median(middle[None], middle[None] > BACKGROUND).nan_to_num(1.0).item()
+
+    def _thinned(self) -> tuple[Tensor, list[int]]:
+        """A part of the voxels that is enough for statistics, and its steps along (k, j, i)."""
+        steps = [
+            max(1, min(step, size // 8))
+            for step, size in zip(THINNED, self.values.shape, strict=True)
+        ]
+        return self.values[tuple(slice(None, None, step) for step in steps)], steps
 
     def to(self, device: torch.device | str) -> Volume:
         """The same volume in a device's memory."""

@@ -10,10 +10,13 @@ from navigation_toys import head, middle_of
 from pydantic import ValidationError
 
 from MRNLib.errors import InputError
+from MRNLib.models.config import IntensityConfig
+from MRNLib.models.preprocess import to_unit_range
 from MRNLib.navigation.clips import ClipSettings, make_clips, static_clips
 from MRNLib.navigation.poses import AXIAL, actions_between, moved
 from MRNLib.navigation.rendering import foreground, render
 from MRNLib.navigation.trajectories import KINDS
+from MRNLib.navigation.volumesources import phantom_volumes
 
 SETTINGS = ClipSettings(length=4, size=14, pixel_mm=1.5)
 
@@ -49,8 +52,11 @@ def test_clips_are_what_their_poses_show(heads):
     assert set(clips.kinds) == set(KINDS)
     assert set(clips.volumes.tolist()) == {0, 1, 2}
     for n in (0, 9):
-        again = render(heads[clips.volumes[n]], clips.poses[n], 14, 1.5)
-        assert torch.equal(clips.frames[n], again)
+        volume = heads[clips.volumes[n]]
+        again = render(volume, clips.poses[n], 14, 1.5)
+        if volume.role == "NM":
+            again = ((again / volume.reference - 0.7) / (1.4 - 0.7)).clamp(0, 1)
+        torch.testing.assert_close(clips.frames[n], again, rtol=0, atol=1e-5)
     actions = actions_between(clips.poses[:, :-1], clips.poses[:, 1:])
     torch.testing.assert_close(clips.actions, actions.float())
     arrived = moved(clips.poses[:, :-1], clips.actions)
@@ -68,11 +74,50 @@ def test_shares_decide_the_kinds(heads):
 
 
 @pytest.mark.parametrize("maker", [make_clips, static_clips])
+def test_nm_has_the_grey_values_of_an_mrns_images(maker):
+    """Those of the same place in the crop that MRN would be given, up to its own reference."""
+    volume = next(phantom_volumes([3], ["NM"], labels=True))
+    settings = SETTINGS.model_copy(update={"nm_window": (0.86, 1.26)})
+    frames = maker([volume], settings, range(8)).frames
+    around = [slice(max(0, a - 2), b + 3) for a, b in _ends(volume.labels.nonzero())]
+    crop = volume.values[tuple(around)].float()
+    preprocessed = to_unit_range(crop, "NM", IntensityConfig(nm_window=(0.86, 1.26)))
+    ours = ((crop / volume.reference - 0.86) / 0.4).clamp(0, 1)
+    assert (ours - preprocessed).abs().mean() < 0.08
+    # Neither all dark nor all bright: brain tissue is near the middle of the window.
+    assert 0.2 < frames[frames > 0].mean() < 0.6
+    assert frames.max() <= 1
+    plain = replace(volume, role="other")
+    unlike = maker([plain], settings, range(8)).frames
+    expected = ((unlike / volume.reference - 0.86) / 0.4).clamp(0, 1)
+    torch.testing.assert_close(frames, expected, rtol=0, atol=1e-5)
+
+
+def _ends(places):
+    return zip(places.amin(0).tolist(), places.amax(0).tolist(), strict=True)
+
+
+def test_a_window_that_falls_is_refused():
+    with pytest.raises(ValidationError, match="nm_window must rise"):
+        ClipSettings(nm_window=(1.26, 0.86))
+
+
+@pytest.mark.parametrize("maker", [make_clips, static_clips])
 def test_mostly_background_is_drawn_again(heads, maker):
     wanted = SETTINGS.model_copy(update={"least_foreground": 0.9})
     anything = SETTINGS.model_copy(update={"least_foreground": 0.0})
-    assert foreground(maker(heads, wanted, range(20)).frames).min() >= 0.9
-    assert foreground(maker(heads, anything, range(20)).frames).min() < 0.9
+    assert _shown(heads, maker(heads, wanted, range(20))).min() >= 0.9
+    assert _shown(heads, maker(heads, anything, range(20))).min() < 0.9
+
+
+def _shown(heads, clips):
+    """Share of tissue in each slice, before it is windowed."""
+    return torch.stack(
+        [
+            foreground(render(heads[volume], clips.poses[n], 14, 1.5))
+            for n, volume in enumerate(clips.volumes)
+        ]
+    )
 
 
 def test_a_volume_without_tissue_is_named(heads):
@@ -82,25 +127,20 @@ def test_a_volume_without_tissue_is_named(heads):
         make_clips([empty], few, [0])
 
 
-def test_static_clips_are_the_volumes_own_slices(heads):
-    # Columns as wide as rows, so that every pixel is a voxel.
-    volume = replace(heads[0], spacing=(1.6, 1.6, 1.8))
-    clips = static_clips([volume], SETTINGS, range(5))
+def test_static_clips_are_the_volumes_own_slices_at_the_scales_of_paths(heads):
+    volume, count = heads[0], 40
+    clips = static_clips([volume], SETTINGS, range(count))
     assert set(clips.kinds) == {"static"}
     assert (clips.poses.rotation == AXIAL).all()
-    step = torch.tensor([0, 0, 1.8, 0, 0, 0, 0])
-    torch.testing.assert_close(clips.actions, step.expand(5, 3, 7), rtol=0, atol=1e-5)
-    whole = 0
-    origin, spacing = torch.tensor(volume.origin), torch.tensor(volume.spacing)
-    for frames, centre in zip(clips.frames, clips.poses.centre, strict=True):
-        corner = (centre[0] - origin) / spacing - torch.tensor([6.5, 6.5, 0])
-        i, j, k = corner.round().int().tolist()
-        torch.testing.assert_close(corner, torch.tensor([i, j, k]).double(), rtol=0, atol=1e-5)
-        inside = volume.values[k : k + 4, max(j, 0) : j + 14, max(i, 0) : i + 14].float()
-        if inside.shape == (4, 14, 14):
-            torch.testing.assert_close(frames, inside, rtol=0, atol=1e-4)
-            whole += 1
-    assert whole > 0
+    step = torch.tensor([0, 0, volume.spacing[2], 0, 0, 0, 0])
+    torch.testing.assert_close(clips.actions, step.expand(count, 3, 7), rtol=0, atol=1e-5)
+    # Each is a slice that is stored, at one scale a clip.
+    slices = (clips.poses.centre[..., 2] - volume.origin[2]) / volume.spacing[2]
+    torch.testing.assert_close(slices, slices.round(), rtol=0, atol=1e-5)
+    scales, most = clips.poses.log_scale, SETTINGS.motion.log_scale
+    assert (scales == scales[:, :1]).all()
+    assert scales.abs().max() <= most
+    assert scales[:, 0].std() == pytest.approx(most / 3**0.5, rel=0.3)
 
 
 def test_a_thin_volume_is_scrolled_forth_and_back(heads):

@@ -13,6 +13,7 @@ from pretraining_helpers import tiny_config, tiny_settings
 
 from MRNLib.errors import InputError
 from MRNLib.models.backbone import create_vit
+from MRNLib.models.config import IntensityConfig
 from MRNLib.navigation.config import ARMS, NavigationConfig, load_config
 from MRNLib.training.config import load_config as load_training
 from MRNLib.training.settingsfile import checked
@@ -60,6 +61,8 @@ def test_the_tiny_encoder_is_that_of_the_tiny_mrn():
     for name in ("name", "patch_size", "embed_dim", "depth", "num_heads", "layer_scale_init"):
         assert getattr(tiny.encoder, name) == getattr(mrn.backbone, name), name
     assert (tiny.images.mean, tiny.images.std) == (mrn.preprocess.mean, mrn.preprocess.std)
+    assert tiny.clips.nm_window == mrn.preprocess.nm_window
+    assert mrn.preprocess.qsm_window == IntensityConfig.qsm_window  # in which volumes are kept
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,7 @@ def test_the_tiny_encoder_is_that_of_the_tiny_mrn():
         ("clips.length=2", "clips.length 2 must be above dynamics.rollout_steps 2"),
         ("dynamics.heads=3", "width 16 is not a multiple of twice heads 3"),
         ("tokenizer.decoder_heads=3", "decoder_width 16 is not a multiple"),
+        ("clips.nm_window=[1.26,0.86]", "nm_window must rise"),
         ("images.std=[0,1,1]", "std must be above 0"),
         ("train.batch_size=1.5", "batch_size"),
         ("train.precision=fp8", "precision"),

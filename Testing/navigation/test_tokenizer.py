@@ -85,6 +85,15 @@ def test_loss_is_that_of_a_naive_loop_over_hidden_patches(normalised):
     assert float(found) == pytest.approx(wanted, rel=1e-5)
 
 
+def test_noise_is_not_stretched_to_the_contrast_of_anatomy():
+    noise = torch.randn(64, SIZE, SIZE, generator=generator_for(4))
+    model = MaskedReconstruction(
+        Tokenizer(ENCODER, IMAGES, pretrained=False), SIZE, PATCH, SETTINGS
+    )
+    assert model.targets(0.5 + 0.015 * noise).std() < 0.35
+    assert model.targets(0.5 + 0.1 * noise).std() > 0.85
+
+
 def test_only_hidden_patches_enter_the_loss():
     masked = random_masks(3, PATCHES, 9, generator_for(7))
     predicted, targets = torch.randn(2, 3, PATCHES, PATCH**2).unbind()
