@@ -7,7 +7,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from MRNLib.training.acceleration import autocast, resolved_precision
 from MRNLib.training.sampling import generator_for
 
 DRAWS = 2000
+# What the model is told of the action, or that no model is asked: the same slice again.
+TOLD = ("aligned", "shuffled", "zeroed", "copied")
 # Apart from the seeds of the training's batches, whose second number is a step.
 UNSEEN = 2**32
 
@@ -57,7 +59,7 @@ def clip_errors(
     volume: Volume,
     config: NavigationConfig,
     seeds: Sequence[int],
-) -> dict[str, Array]:
+) -> tuple[tuple[str, ...], dict[str, Array]]:
     """Errors of the next frame's latents (L1, teacher forcing) in clips of one volume.
 
     Args:
@@ -68,8 +70,9 @@ def clip_errors(
         seeds: One for each of two or more clips.
 
     Returns:
-        ``[clips]`` for the clip's own actions (``aligned``), another clip's (``shuffled``), none
-        (``zeroed``), and of predicting the same frame again (``copied``).
+        Each clip's kind of path; and ``[clips]`` errors for the clip's own actions (``aligned``),
+        another clip's (``shuffled``), none (``zeroed``), and of predicting the same frame again
+        (``copied``).
     """
     device = next(dynamics.parameters()).device
     clips = make_clips([volume], config.clips, seeds, device)
@@ -83,7 +86,7 @@ def clip_errors(
         latents = tokenizer.latents(clips.frames).float()
         predicted = {name: dynamics(latents[:, :-1], one).float() for name, one in told.items()}
     predicted["copied"] = latents[:, :-1]
-    return {
+    return clips.kinds, {
         name: latent_errors(one, latents[:, 1:]).double().cpu().numpy()
         for name, one in predicted.items()
     }
@@ -104,11 +107,12 @@ def held_out_gap(
         config: Clips, their number, seed and precision.
 
     Returns:
-        JSON values: ``errors`` (mean over patients), ``aligned_minus_shuffled``, its 95 %
-        ``interval`` by drawing patients anew (None with fewer than two), how many ``patients`` and
-        ``clips``, and what the model was ``trained_on``.
+        JSON values: ``by_patient``: by patient and kind of path how many ``clips`` and their mean
+        errors; ``errors`` (mean over patients), ``aligned_minus_shuffled``, its 95 % ``interval``
+        by drawing patients anew (None with fewer than two), how many ``patients`` and ``clips``,
+        and what the model was ``trained_on``.
     """
-    by_patient: dict[str, list[dict[str, Array]]] = {}
+    by_patient: dict[str, list[tuple[tuple[str, ...], dict[str, Array]]]] = {}
     for place, volume in enumerate(volumes):
         seeds = [
             generator_for(config.train.seed, UNSEEN + place, clip).initial_seed()
@@ -118,21 +122,37 @@ def held_out_gap(
         by_patient.setdefault(volume.name, []).append(errors)
     if not by_patient:
         return None
-    means = {
-        name: np.array(
-            [np.concatenate([one[name] for one in found]).mean() for found in by_patient.values()]
-        )
-        for name in ("aligned", "shuffled", "zeroed", "copied")
-    }
+    kept = {name: _by_kind(found) for name, found in by_patient.items()}
+    means = {told: np.array([mean_error(one, told) for one in kept.values()]) for told in TOLD}
     gaps = means["aligned"] - means["shuffled"]
     return {
         "trained_on": config.trained_on,
-        "patients": len(by_patient),
+        "patients": len(kept),
         "clips": config.held_out.clips * len(volumes),
         "errors": {name: float(one.mean()) for name, one in means.items()},
         "aligned_minus_shuffled": float(gaps.mean()),
         "interval": interval_of_mean(gaps, config.train.seed),
+        "by_patient": kept,
     }
+
+
+def _by_kind(found: Sequence[tuple[tuple[str, ...], dict[str, Array]]]) -> dict[str, Any]:
+    """One patient's clips of all volumes: by kind of path, how many and their mean errors."""
+    kinds = np.concatenate([one for one, _ in found])
+    errors = {told: np.concatenate([one[told] for _, one in found]) for told in TOLD}
+    return {
+        kind: {
+            "clips": int((kinds == kind).sum()),
+            **{told: float(one[kinds == kind].mean()) for told, one in errors.items()},
+        }
+        for kind in sorted({*kinds.tolist()})
+    }
+
+
+def mean_error(by_kind: Mapping[str, Mapping[str, float]], told: str) -> float:
+    """One patient's mean error over all clips, of one of :data:`TOLD`."""
+    clips = sum(one["clips"] for one in by_kind.values())
+    return sum(one["clips"] * one[told] for one in by_kind.values()) / clips
 
 
 def interval_of_mean(values: Array, seed: int) -> tuple[float, float] | None:

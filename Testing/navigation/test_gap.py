@@ -10,9 +10,17 @@ from torch import Tensor
 
 from MRNLib.navigation.clips import make_clips
 from MRNLib.navigation.dynamics import Dynamics
-from MRNLib.navigation.gap import clip_errors, held_out_gap, interval_of_mean, split_patients
+from MRNLib.navigation.gap import (
+    UNSEEN,
+    clip_errors,
+    held_out_gap,
+    interval_of_mean,
+    mean_error,
+    split_patients,
+)
 from MRNLib.navigation.losses import derangement
 from MRNLib.navigation.tokenizer import Tokenizer
+from MRNLib.navigation.trajectories import KINDS
 from MRNLib.training.sampling import generator_for
 
 CONFIG = tiny_config(held_out={"clips": 5})
@@ -41,7 +49,8 @@ def test_errors_tell_who_reads_actions(tokenizer):
     volume, seeds = patients(1)[0], list(range(5))
     clips = make_clips([volume], CONFIG.clips, seeds)
     oracle = Oracle(clips.frames, clips.actions, tokenizer)
-    found = clip_errors(tokenizer, oracle, volume, CONFIG, seeds)
+    kinds, found = clip_errors(tokenizer, oracle, volume, CONFIG, seeds)
+    assert kinds == clips.kinds
     assert found["aligned"] == pytest.approx(np.zeros(5), abs=1e-6)
     assert found["shuffled"] == pytest.approx(np.ones(5), abs=1e-5)
     assert found["zeroed"] == pytest.approx(np.ones(5), abs=1e-5)
@@ -61,6 +70,25 @@ def test_an_untrained_model_has_no_gap(tokenizer):
     assert low <= gap["aligned_minus_shuffled"] <= high
     assert gap["errors"]["aligned"] == pytest.approx(gap["errors"]["copied"], abs=1e-6)
     assert held_out_gap(tokenizer, dynamics, [], CONFIG) is None
+
+
+def test_errors_are_kept_by_patient_and_kind(tokenizer):
+    """The means can be had from them again; patient 0 has two volumes."""
+    dynamics = Dynamics(tokenizer.width, 1 + CONFIG.patches, CONFIG.dynamics).eval()
+    torch.nn.init.normal_(dynamics.change.weight)
+    gap = held_out_gap(tokenizer, dynamics, patients(3), CONFIG)
+    kept = gap["by_patient"]
+    counts = [sum(one["clips"] for one in kinds.values()) for kinds in kept.values()]
+    assert counts == [10, 5, 5]
+    for told, mean in gap["errors"].items():
+        by_patient = [mean_error(one, told) for one in kept.values()]
+        assert np.mean(by_patient) == pytest.approx(mean)
+    assert {kind for kinds in kept.values() for kind in kinds} <= {*KINDS}
+    seeds = [generator_for(CONFIG.train.seed, UNSEEN + 1, clip).initial_seed() for clip in range(5)]
+    kinds, errors = clip_errors(tokenizer, dynamics, patients(3)[1], CONFIG, seeds)
+    own = [error for kind, error in zip(kinds, errors["shuffled"], strict=True) if kind == kinds[0]]
+    assert kept["patient_1"][kinds[0]]["clips"] == len(own)
+    assert kept["patient_1"][kinds[0]]["shuffled"] == pytest.approx(np.mean(own))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5])

@@ -10,14 +10,19 @@ import torch
 from pretraining_helpers import tiny_config
 from probe_helpers import labelled_heads
 
+from MRNLib.navigation.batches import Batches
 from MRNLib.navigation.clips import make_clips
 from MRNLib.navigation.dynamics import Dynamics
+from MRNLib.navigation.learners import TokenizerLearner, WorldLearner
 from MRNLib.navigation.measuring.probefeatures import (
     context_features,
     no_features,
     random_tokenizer,
     tokenizer_features,
+    told_features,
+    untrained_dynamics,
 )
+from MRNLib.training.distributed import ALONE
 
 CONFIG = tiny_config()
 
@@ -80,6 +85,27 @@ def test_no_action_reaches_a_probe(clips, tokenizer, dynamics, monkeypatch):
     assert not torch.allclose(told_states, found.tokens, atol=1e-3)
 
 
+def test_told_features_know_the_actions_of_the_past_alone(clips, tokenizer, dynamics):
+    found = told_features(tokenizer, dynamics, clips.frames, clips.actions).tokens
+    latents = tokenizer.latents(clips.frames)
+    # The second slice: the first action, and then standing still.
+    still = torch.cat([clips.actions[:, :1], torch.zeros(3, 1, 7)], dim=1)
+    wanted = dynamics.context(latents[:, :2], still)[:, 1]
+    assert torch.allclose(found[:, 1], wanted, atol=1e-5)
+    mistold = clips.actions.clone()
+    mistold[:, 1] += 1.0
+    again = told_features(tokenizer, dynamics, clips.frames, mistold).tokens
+    assert torch.equal(again[:, :2], found[:, :2])
+    assert not torch.allclose(again[:, 2], found[:, 2], atol=1e-3)
+
+
+def test_untrained_dynamics_are_where_pretraining_starts(tokenizer):
+    batches = Batches(labelled_heads([0]), CONFIG, ALONE, torch.device("cpu"))
+    start = WorldLearner(CONFIG, batches, tokenizer).module.dynamics.state_dict()
+    found = untrained_dynamics(CONFIG, tokenizer.width).state_dict()
+    assert all(torch.equal(one, found[name]) for name, one in start.items())
+
+
 def test_pooled_features(clips, tokenizer):
     features = tokenizer_features(tokenizer, clips.frames)
     pooled = features.pooled()
@@ -90,10 +116,6 @@ def test_pooled_features(clips, tokenizer):
 
 
 def test_the_random_encoder_is_where_pretraining_starts():
-    from MRNLib.navigation.batches import Batches
-    from MRNLib.navigation.learners import TokenizerLearner
-    from MRNLib.training.distributed import ALONE
-
     batches = Batches(labelled_heads([0]), CONFIG, ALONE, torch.device("cpu"))
     start = TokenizerLearner(CONFIG, batches).module.tokenizer.state_dict()
     random = random_tokenizer(CONFIG).state_dict()

@@ -15,16 +15,24 @@ from script_helpers import script as loaded
 from training_helpers import make_patient, tiny_settings
 
 from MRNLib.errors import InputError
-from MRNLib.navigation.measuring import labelcells, probecells
+from MRNLib.navigation.measuring import labelcells, proberows
+from MRNLib.navigation.measuring.experimenttext import opening
 from MRNLib.navigation.measuring.pretrainedarms import read_arm, read_arms
-from MRNLib.navigation.measuring.probecells import probe_cells
+from MRNLib.navigation.measuring.probecells import origin
+from MRNLib.navigation.measuring.proberows import probe_cells
+from MRNLib.navigation.measuring.tokentraining import LabelSettings
 from MRNLib.navigation.volumecache import save_volume
 from MRNLib.training.data import save_crops
 from MRNLib.training.sources import phantom_name
 from MRNLib.training.trainer import Trainer
 
 PROBES = ["--train=5:3", "--test=60:2", "--workers=1"]
-AMOUNT = ["--amount=clips=2", "--amount=nuclei_clips=1", "--amount=steps=3"]
+AMOUNT = [
+    "--amount=clips=2",
+    "--amount=nuclei_clips=1",
+    "--amount=linear_steps=3",
+    "--amount=dpt_steps=3",
+]
 LABELS = ["--amount=sizes=[4, 6]", "--amount=seeds=[1, 2]", "--amount=steps=3", "--amount=views=2"]
 
 
@@ -78,12 +86,16 @@ def test_cells_of_arms_that_share_an_encoder(arms_folder):
         "probes_tokenizer_chance",
         "probes_tokenizer_random_1",
         "probes_tokenizer_navigation_1",
+        "probes_context_untrained_1",
         "probes_context_aligned_1",
+        "probes_told_context_aligned_1",
         "probes_context_zeroed_1",
         "probes_tokenizer_static_1",
         "probes_tokenizer_random_2",
         "probes_tokenizer_navigation_2",
+        "probes_context_untrained_2",
         "probes_context_aligned_2",
+        "probes_told_context_aligned_2",
     ]
     everything = read_arms([arms_folder])
     assert {(one.arm, one.seed) for one in everything} == {(one.arm, one.seed) for one in arms}
@@ -96,7 +108,7 @@ def test_cells_of_arms_that_share_an_encoder(arms_folder):
 
 def test_probes_leave_whole_cells(measured):
     names = {path.stem for path in (measured / "cells").glob("probes_*.json")}
-    assert len(names) == 9
+    assert len(names) == 13
     for name in names:
         record = json.loads((measured / "cells" / f"{name}.json").read_text("utf-8"))
         assert set(record["result"]["patients"]["linear_dice"]) == {
@@ -104,15 +116,21 @@ def test_probes_leave_whole_cells(measured):
             "phantom_0000061",
         }
         assert set(record["result"]["nuclei"]["dpt"]) >= {"CN", "NM-SN"}
-        assert (record["identity"]["gap"] is not None) == ("context" in name)
+        learned = "probes_context" in name and "untrained" not in name
+        assert (record["identity"]["gap"] is not None) == learned
+        # Only outlines are looked for where actions are told.
+        assert ("absolute_ridge_mm" in record["result"]["patients"]) == ("told" not in name)
+        assert 0 <= record["result"]["pooled"]["linear_training_dice"] <= 1
     labels = {path.stem for path in (measured / "cells").glob("labels_*.json")}
-    assert len(labels) == 3 * 2 * 2
+    assert len(labels) == (2 + 2 + 1) * 2
     first, second = (
         json.loads((measured / "cells" / f"labels_navigation_4_{seed}.json").read_text("utf-8"))
         for seed in (1, 2)
     )
-    # Two pre-trainings: each seed takes its own.
-    assert [one["identity"]["pretraining_seed"] for one in (first, second)] == [1, 2]
+    # Two pre-trainings: each seed takes its own, and a seed without one has no cell.
+    assert first["identity"]["weights"] != second["identity"]["weights"]
+    assert "labels_static_4_2" not in labels
+    assert 0 <= first["result"]["training_auc"] <= 1
 
 
 def test_what_is_measured_is_not_measured_again(
@@ -121,15 +139,15 @@ def test_what_is_measured_is_not_measured_again(
     def never(*_args, **_more):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(probecells, "probed", never)
+    monkeypatch.setattr(proberows, "probed", never)
     monkeypatch.setattr(labelcells, "train_on_tokens", never)
     assert script.main(probing(folder, arms_folder, measured, "aligned_1")) == 0
     assert script.main(labelling(folder, arms_folder, measured, "aligned_1", "aligned_2")) == 0
     # Other settings, other cells.
-    other = [*probing(folder, arms_folder, measured, "aligned_1"), "--amount=steps=4"]
+    other = [*probing(folder, arms_folder, measured, "aligned_1"), "--amount=dpt_steps=4"]
     assert script.main(other) == 2
     said = capsys.readouterr().err
-    assert "settings.steps: 3 there, 4 here" in said
+    assert "settings.dpt_steps: 3 there, 4 here" in said
 
 
 def test_the_same_again_is_the_same(script, folder, arms_folder, measured, tmp_path):
@@ -153,22 +171,33 @@ def test_the_page(script, folder, measured, tmp_path):
         "A note of ours.",
         "| tokenizer | slice navigation |",
         "| context | dynamics, aligned actions |",
-        "one encoder between them",
+        "| told context | dynamics, aligned actions, told |",
+        "dynamics, aligned actions − dynamics, untrained",
+        "have one encoder between them",
         "| aligned | 1 | 1 |",
         "| zeroed | 1 |",
+        "| aligned | all |",
+        "on its training patients",
+        "rotation (°), network",
         "slice navigation − random start",
+        "slice navigation − static volumes",
         "![AUC over",
         "Training/probe_navigation.py report",
     ):
         assert said in page
+    assert page.index("one encoder between them") < page.index("## Probes")
     assert "nan" not in page
     assert (tmp_path / "label_efficiency.png").stat().st_size > 10_000
     rows = list(csv.DictReader((tmp_path / "labels.csv").open(encoding="utf-8")))
     assert [row["labels"] for row in rows if row["encoder"] == "static"] == ["4", "6"]
     assert {row["data"] for row in rows} == {"phantom"}
     probes = list(csv.DictReader((tmp_path / "probes.csv").open(encoding="utf-8")))
-    assert {"linear_dice NM-SN", "absolute_mm"} <= {row["measure"] for row in probes}
+    assert {"linear_dice NM-SN", "relative_network_mm"} <= {row["measure"] for row in probes}
     assert {row["seeds"] for row in probes if row["arm"] == "aligned"} == {"2", "1"}
+    gaps = list(csv.DictReader((tmp_path / "gaps.csv").open(encoding="utf-8")))
+    assert {(row["arm"], row["seeds"]) for row in gaps} >= {("aligned", "2"), ("zeroed", "1")}
+    errors = list(csv.DictReader((tmp_path / "gap_errors.csv").open(encoding="utf-8")))
+    assert {row["patient"] for row in errors} <= {f"pretrained_{number}" for number in (90, 91, 92)}
 
 
 def test_a_whole_mrn_is_tested_beside_them(script, folder, arms_folder, measured, tmp_path, capsys):
@@ -185,6 +214,10 @@ def test_a_whole_mrn_is_tested_beside_them(script, folder, arms_folder, measured
     assert script.main(["report", f"--measured={tmp_path}", f"--out={tmp_path}"]) == 0
     page = (tmp_path / "navigation.md").read_text(encoding="utf-8")
     assert "| slice navigation | 4 | 1 |" in page
+    assert "this is an illustration" in page
+    cell = json.loads((tmp_path / "cells" / "finetuned_navigation_4_1.json").read_text("utf-8"))
+    assert cell["identity"]["training"]["train"]["phase2_epochs"] == 1
+    assert "weights" not in cell["identity"]["training"]["model"]["backbone"]
     # Patients that it was trained on.
     assert script.main([*command, f"--test={folder / 'crops'}"]) == 2
     assert script.main(["finetuned", f"--fold={folder}", *command[2:], f"--test={folder}"]) == 2
@@ -234,6 +267,30 @@ def test_patients_of_the_pretraining_are_refused(arms_folder):
     arm = dataclasses.replace(read_arm(arms_folder / "aligned_1"), patients={"case_003"})
     with pytest.raises(InputError, match=r"were in this pre-training, e\.g\. case_003"):
         labelcells.refuse_met([make_patient(3, 1)], [arm])
+
+
+def test_what_is_probed_says_its_origin():
+    digital = labelled_heads([1])
+    human = [dataclasses.replace(one, phantom=False) for one in digital]
+    assert (origin(digital), origin(human)) == ("phantom", "human")
+    with pytest.raises(InputError, match="some volumes to probe on"):
+        origin([*digital, *human])
+    said = "\n".join(opening("phantom", {"human"}, "made"))
+    assert "learned from human volumes, and was measured on phantom ones" in said
+    assert "Mixed" not in "\n".join(opening("phantom", {"phantom"}, "made"))
+
+
+def test_a_seed_without_a_training_is_told(arms_folder):
+    arms = read_arms([arms_folder])
+    with pytest.raises(InputError, match="was pre-trained with seed 2"):
+        labelcells.label_cells(arms, LabelSettings(seeds=(1, 3)))
+    cells = labelcells.label_cells(arms, LabelSettings(sizes=(4,), seeds=(1, 2, 3)))
+    assert [cell.key for cell in cells if cell.arm is not None] == [
+        "labels_navigation_4_1",
+        "labels_navigation_4_2",
+        "labels_static_4_1",
+    ]
+    assert all(cell.arm.seed == cell.seed for cell in cells if cell.arm is not None)
 
 
 def test_an_unfinished_arm_is_told(arms_folder, tmp_path):

@@ -7,19 +7,35 @@ import pytest
 
 from MRNLib.errors import InputError
 from MRNLib.metrics import area_under_curve
-from MRNLib.navigation.measuring.experimentpage import figure_text
+from MRNLib.navigation.measuring.experimenttables import figure_text
 from MRNLib.navigation.measuring.labelstatistics import label_results
-from MRNLib.navigation.measuring.probestatistics import Figure, Measure, ProbeRow, probe_rows
+from MRNLib.navigation.measuring.probestatistics import (
+    OUTLINES,
+    Figure,
+    Measure,
+    ProbeRow,
+    probe_rows,
+)
 
-DICE = Measure("dpt_dice", "DPT Dice", 3, higher=True)
+DICE = next(one for one in OUTLINES if one.key == "dpt_dice")
 NAMES = [f"p{number}" for number in range(20)]
 
 
 def cell(name: str, seed: int, values, **identity):
     patients = {"dpt_dice": dict(zip(NAMES, map(float, values), strict=True))}
-    fixed = {"trained_on": "phantom", "clips": {}, "settings": {}, "train": [], "test": NAMES}
+    fixed = {
+        "data": "phantom",
+        "pretrained_on": "phantom",
+        "clips": {},
+        "settings": {},
+        "train": [],
+        "test": NAMES,
+    }
     own = {"kind": "probes", "features": "tokenizer", "name": name, "seed": seed, "gap": None}
-    return {"identity": {**fixed, **own, **identity}, "result": {"patients": patients}}
+    return {
+        "identity": {**fixed, **own, **identity},
+        "result": {"patients": patients, "pooled": {}},
+    }
 
 
 def test_a_row_is_the_mean_over_seeds_and_patients():
@@ -39,6 +55,20 @@ def test_a_difference_is_on_the_same_patients():
     assert difference.interval == pytest.approx((0.1, 0.1))  # however much the patients differ
     assert difference.apart
     assert not other.minus(other, DICE).apart
+
+
+def test_seeds_of_equal_number_are_paired():
+    random, other = (np.random.default_rng(seed).random((3, 20)) for seed in (0, 1))
+    mine = ProbeRow([cell("static", seed, random[seed]) for seed in (0, 2)])
+    theirs = ProbeRow([cell("random", seed, other[seed]) for seed in (1, 2)])
+    difference = mine.minus(theirs, DICE)
+    assert difference.seeds == pytest.approx([(random[2] - other[2]).mean()])
+    # Chance knows no seed: the means are compared.
+    chance = ProbeRow([cell("chance", None, other[0])])
+    assert mine.minus(chance, DICE).value == pytest.approx(
+        (random[[0, 2]].mean(0) - other[0]).mean()
+    )
+    assert mine.minus(theirs, Measure("plane_accuracy", "accuracy", 3)) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +98,7 @@ def test_cells_of_other_patients_are_not_put_together():
 
 def label_cell(encoder: str, seed: int, labels, margins):
     identity = {"kind": "labels", "encoder": encoder, "size": 25, "seed": seed}
-    shared = {"trained_on": "phantom", "settings": {}, "training": {}, "crops": []}
+    shared = {"data": "phantom", "settings": {}, "training": {}, "crops": []}
     result = {"identifiers": [*map(str, range(len(labels)))], "labels": [*labels]}
     return {"identity": {**identity, **shared}, "result": {**result, "margins": [*margins]}}
 
@@ -84,11 +114,21 @@ def test_areas_of_several_seeds_and_their_difference():
         found[f"s{seed}"] = label_cell("static", seed, labels, better)
     results = label_results(found)
     areas = [area_under_curve(labels, one) for one in noise]
-    assert results.rows["random", 25].seeds == pytest.approx(areas)
-    assert results.rows["random", 25].auc[0] == pytest.approx(np.mean(areas))
-    difference = results.minus_random("static", 25)
+    figure = results.rows["random", 25].figure
+    assert figure.seeds == pytest.approx(areas)
+    assert figure.value == pytest.approx(np.mean(areas))
+    difference = results.minus("static", "random", 25)
     assert difference.apart
-    assert difference.seeds[0] == pytest.approx(results.rows["static", 25].seeds[0] - areas[0])
-    assert results.minus_random("tokenizer", 25) is None
+    better = results.rows["static", 25].figure.seeds
+    assert difference.seeds[0] == pytest.approx(better[0] - areas[0])
+    assert results.minus("tokenizer", "random", 25) is None
     assert results.encoders == ["random", "static"]
     assert label_results({}) is None
+    # Seeds that the other has too are compared, and no others.
+    del found["s1"]
+    one = label_results(found).minus("static", "random", 25)
+    assert one.seeds == pytest.approx([better[1] - areas[1]])
+    assert one.value == pytest.approx(one.seeds[0])
+    found["s3"] = label_cell("static", 3, labels, noise[0])
+    del found["s2"]
+    assert label_results(found).minus("static", "random", 25) is None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from MRNLib.navigation.measuring.gapstatistics import Gap, pooled_gaps
 from MRNLib.navigation.measuring.labelstatistics import LabelResults
 from MRNLib.navigation.measuring.probestatistics import COMPARED, MEASURES, Figure, Rows
 from MRNLib.writing import replaced
@@ -16,7 +17,7 @@ def probe_records(rows: Rows, data: str) -> Iterable[dict[str, Any]]:
     """Every measure of every row, and of the compared ones' differences."""
     for (features, name), row in rows.items():
         base = {"data": data, "features": features, "arm": name, "minus": ""}
-        for measure in MEASURES:
+        for measure in row.measures:
             yield {**base, "measure": measure.key, **_numbers(row.figure(measure))}
         for probe in ("linear", "dpt"):
             for nucleus, figure in row.nuclei(probe).items():
@@ -24,7 +25,8 @@ def probe_records(rows: Rows, data: str) -> Iterable[dict[str, Any]]:
     for one, other in COMPARED:
         for measure in MEASURES if one in rows and other in rows else ():
             if (difference := rows[one].minus(rows[other], measure)) is not None:
-                base = {"data": data, "features": one[0], "arm": one[1], "minus": other[1]}
+                minus = other[1] if other[0] == one[0] else " ".join(other)
+                base = {"data": data, "features": one[0], "arm": one[1], "minus": minus}
                 yield {**base, "measure": measure.key, **_numbers(difference)}
 
 
@@ -40,32 +42,29 @@ def _numbers(figure: Figure) -> dict[str, Any]:
     }
 
 
-def gap_records(
-    found: Sequence[tuple[str, int, dict[str, Any]]], data: str
-) -> Iterable[dict[str, Any]]:
-    """The held-out gaps, one row a pre-training."""
-    for arm, seed, gap in found:
-        low, high = gap["interval"] or ("", "")
-        errors = {f"error_{name}": value for name, value in gap["errors"].items()}
-        shared = {"aligned_minus_shuffled": gap["aligned_minus_shuffled"], "low": low, "high": high}
-        yield {
-            "data": data,
-            "arm": arm,
-            "seed": seed,
-            "patients": gap["patients"],
-            **errors,
-            **shared,
-        }
+def gap_records(found: Sequence[Gap], data: str) -> Iterable[dict[str, Any]]:
+    """The held-out errors, one row for a pre-training, patient and kind of path."""
+    for one in found:
+        for patient, kinds in one.record["by_patient"].items():
+            for kind, errors in kinds.items():
+                row = {"data": data, "arm": one.arm, "seed": one.seed, "patient": patient}
+                yield {**row, "kind": kind, **errors}
+
+
+def pooled_gap_records(found: Sequence[Gap], data: str) -> Iterable[dict[str, Any]]:
+    """Aligned minus shuffled over seeds, one row an arm and kind of path."""
+    for (arm, kind), figure in pooled_gaps(found).items():
+        yield {"data": data, "arm": arm, "kind": kind, **_numbers(figure)}
 
 
 def label_records(labels: LabelResults, data: str) -> Iterable[dict[str, Any]]:
     """Areas under the curve, shares of 1."""
     for (name, size), row in labels.rows.items():
-        value, low, high = row.auc
+        figure = row.figure
         record = {"data": data, "encoder": name, "labels": size, "test_patients": labels.patients}
         yield record | {
-            **_numbers(Figure(value, (low, high), row.seeds)),
-            "auc_of_seeds": " ".join(f"{one:.5f}" for one in row.seeds),
+            **_numbers(figure),
+            "auc_of_seeds": " ".join(f"{one:.5f}" for one in figure.seeds),
         }
 
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from MRNLib.markdown import table
 from MRNLib.navigation.measuring.labelstatistics import LabelResults
-from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER
-from MRNLib.navigation.measuring.probecells import CONTEXT, TOKENIZER
+from MRNLib.navigation.measuring.proberows import CONTEXT, TOKENIZER, TOLD
 from MRNLib.navigation.measuring.probestatistics import Rows
 
 SHARED = (
-    "The second stage freezes the encoder, so that the arms aligned, shuffled and zeroed have one "
-    "encoder between them, and one row here: **slice navigation**. It was taught as "
-    "**tokenizer only** was, but for the first stage's steps alone: that arm goes on with masked "
-    "reconstruction of the frames that the dynamics learn from. What the dynamics have learned is "
-    "not in the encoder."
+    "**How to read slice navigation here.** The second stage freezes the encoder: the arms "
+    "aligned, shuffled and zeroed of a seed have one encoder between them, and one row of "
+    "tokenizer features. That row, **slice navigation**, is an encoder taught as **tokenizer "
+    "only** was, but for the first stage's steps alone: the other arm goes on with masked "
+    "reconstruction of the frames that the dynamics learn from. What the dynamics have learned "
+    "is in no encoder; only the context features show it."
+)
+ILLUSTRATION = (
+    " **With one seed this is an illustration, not a comparison**: another seed may turn it round."
 )
 
 
-def opening(data: str, command: str) -> list[str]:
-    """Title, of what data, and by what command."""
+def opening(data: str, pretrained: Set[str], command: str) -> list[str]:
+    """Title, of what data, what not to misread, and by what command.
+
+    Args:
+        data: What was measured on, ``phantom`` or ``human``.
+        pretrained: What the encoders learned from, the same words.
+        command: That made the page.
+    """
     lines = [f"# Slice navigation: what frozen features hold, and what they do for MRN ({data})"]
     if data == "phantom":
         lines += [
@@ -29,7 +38,13 @@ def opening(data: str, command: str) -> list[str]:
             "**Phantom.** Every figure on this page was measured on digital patients. It says how "
             "the method works on images that a generator made, and nothing about people.",
         ]
-    return [*lines, "", "Made by", "", "```", command, "```"]
+    if pretrained - {data}:
+        lines += [
+            "",
+            f"**Mixed.** What was pre-trained learned from {' and '.join(sorted(pretrained))} "
+            f"volumes, and was measured on {data} ones.",
+        ]
+    return [*lines, "", SHARED, "", "Made by", "", "```", command, "```"]
 
 
 def reading_probes(rows: Rows, data: str) -> list[str]:
@@ -57,18 +72,25 @@ def reading_probes(rows: Rows, data: str) -> list[str]:
         "not to be compared with each other. The state also knows the action that leaves its "
         "slice; all actions are withheld from it here (the model is told that nothing moves), so "
         "that no probe can read an action. Arms trained with actions meet something unusual there, "
-        "the zeroed arm what it has always met.",
+        "the zeroed arm what it has always met. For outlines, which no action says, there are "
+        f"**{TOLD}** features too: the state of a slice has been told the actions that led to it, "
+        "and none that leaves it; they are to be compared with the zeroed arm's context. "
+        "**Untrained** dynamics stand on the trained encoder, and say what mixing its latents at "
+        "random gives.",
         "",
         "Outlines: Dice over all of a patient's slices together, left and right merged, mean over "
         "the nuclei. The linear probe maps a patch's token to all of the patch's pixels and "
         "classes, since most nuclei are smaller than a patch; the DPT probe is MRN's segmentation "
-        "head, on four of the encoder's layers or on the dynamics' last one. Poses: ridge "
-        "regression, its strength chosen by cross-validation between patients; a centre is told "
-        "from the middle of the tissue's box, a rotation is regressed as a matrix and projected. "
-        "Pairs of slices are one to three steps apart. Planes: logistic regression. **No "
-        "features** is what the same probes say with nothing to look at: the training mean, the "
-        "commonest plane.",
-        *(["", SHARED] if (TOKENIZER, NAVIGATION_ENCODER) in rows else []),
+        "head, on four of the encoder's layers or on the dynamics' last one. They take "
+        f"{settings['linear_steps']} and {settings['dpt_steps']} steps in all rows, a number that "
+        "was chosen on the patients learned from; their Dice on those stands beside. Poses: ridge "
+        "regression, its strength chosen by cross-validation between patients, and a network with "
+        "one hidden layer, stopped where it is best on patients left out of the training, since "
+        "how two slices lie to one another is hardly linear in both slices' features. A centre "
+        "is told from the middle of the tissue's box, a rotation is read as a matrix and "
+        "projected. Pairs of slices are one to three steps apart. Planes: logistic regression. "
+        "**No features** is what the same probes say with nothing to look at: the training mean, "
+        "the commonest plane.",
     ]
 
 
@@ -78,9 +100,9 @@ def differences(data: str) -> list[str]:
         f"### Differences on the same patients ({data})",
         "",
         "In brackets 95 % by drawing test patients anew, in round brackets the least and the "
-        "largest seed's. The interval does not hold the spread between pre-trainings: *better* and "
-        "*worse* stand where it leaves out 0 and all seeds agree. With so many comparisons some do "
-        "by chance.",
+        "largest seed's; seeds of equal number are paired. The interval does not hold the spread "
+        "between pre-trainings: *better* and *worse* stand where it leaves out 0 and all seeds "
+        "agree. With so many comparisons some do by chance.",
         "",
     ]
 
@@ -93,7 +115,9 @@ def gap(data: str) -> list[str]:
         "Mean error (L1 of layer-normed latents) of the next slice on patients held out from "
         "pre-training, told each clip's own actions, another clip's, none; and of saying that the "
         "next slice looks like this one. Aligned minus shuffled below 0: the model uses its "
-        "actions. In brackets 95 % by drawing held-out patients anew.",
+        "actions. Below, its mean over seeds, of all clips and of each kind of path: in brackets "
+        "95 % by drawing anew, within each seed, the patients whom that seed held out; in round "
+        "brackets the least and the largest seed.",
         "",
     ]
 
@@ -103,7 +127,7 @@ def labels(results: LabelResults, data: str) -> list[str]:
     settings, training = results.identity["settings"], results.identity["training"]
     segmented = training["loss"]["segmentation"] > 0 and training["model"].get("dpt")
     losses = "classification and segmentation" if segmented else "classification"
-    lines = [
+    return [
         f"## MRN with few labels, the encoder frozen ({data})",
         "",
         f"Each encoder's slice tokens of {settings['views']} draws of boxes and augmentation are "
@@ -112,13 +136,12 @@ def labels(results: LabelResults, data: str) -> list[str]:
         f"number of labels, {losses}, no contrastive loss; the same patients, draws and start of "
         f"the rest for all encoders. AUC in % on {results.patients} other patients: mean over "
         "seeds, in brackets 95 % by drawing the test patients anew, in round brackets the least "
-        "and the largest seed. A seed draws the labelled patients and the start; where there are "
-        "several pre-trainings of an arm each seed takes another. In the differences *better* and "
-        "*worse* stand where the interval, which does not hold the spread between seeds, leaves "
+        "and the largest seed. A seed draws the labelled patients and the start, and takes the "
+        "pre-training of its own number. In the differences, of equal seeds, *better* and *worse* "
+        "stand where the interval, which does not hold the spread between seeds, leaves "
         "out 0 and all seeds agree.",
         "",
     ]
-    return [*lines, SHARED, ""] if NAVIGATION_ENCODER in results.encoders else lines
 
 
 def finetuned(results: LabelResults, data: str) -> list[str]:
@@ -127,7 +150,8 @@ def finetuned(results: LabelResults, data: str) -> list[str]:
         f"## Full fine-tuning ({data})",
         "",
         "The whole MRN, encoder and all, trained by `Training/train_mrn.py` from each start; AUC "
-        f"in % on {results.patients} other patients, read as above.",
+        f"in % on {results.patients} other patients, read as above."
+        + (ILLUSTRATION if max(len(row.margins) for row in results.rows.values()) == 1 else ""),
         "",
     ]
 

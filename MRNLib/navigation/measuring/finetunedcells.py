@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 from MRNLib.errors import InputError
 from MRNLib.models.config import NAVIGATION
 from MRNLib.models.weights import file_sha256
-from MRNLib.navigation.measuring.labelcells import digest, tested
+from MRNLib.navigation.measuring.labelcells import digest, refuse_met, tested
 from MRNLib.navigation.measuring.measuredcells import kept
-from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, read_arm
+from MRNLib.navigation.measuring.pretrainedarms import (
+    RANDOM_ENCODER,
+    PretrainedArm,
+    read_arm,
+)
 from MRNLib.training.crops import PatientCrops
 from MRNLib.training.folds import TrainedFold, refuse_shared
 from MRNLib.training.predictions import predict
@@ -31,19 +36,22 @@ def measure_finetuned(
         device: Where to compute.
 
     Raises:
-        InputError: It has seen some, or started from something else than a navigation's encoder or
-            at random.
+        InputError: It or the pre-training has seen some, or it started from something else than a
+            navigation's encoder or at random.
     """
     refuse_shared(fold.trained, [one.identifier for one in test])
-    encoder, start = _start(fold)
-    seed = int(fold.settings["train"]["seed"])
+    arm = _start(fold)
+    refuse_met(test, [arm] if arm else [])
+    encoder, seed = arm.encoder if arm else RANDOM_ENCODER, int(fold.settings["train"]["seed"])
     identity = {
         "kind": FINETUNED,
         "encoder": encoder,
-        "start": start,
+        "start": arm.sha256 if arm else None,
         "size": len(fold.trained),
         "seed": seed,
-        "trained_on": fold.trained_on,
+        "data": fold.trained_on,
+        "pretrained_on": arm.config.trained_on if arm else None,
+        "training": _training(fold),
         "weights": file_sha256(fold.weights),
         "crops": [digest(test)],
     }
@@ -51,11 +59,18 @@ def measure_finetuned(
     return kept(out, key, identity, lambda: tested(test, predict(fold, test, device)[0]))
 
 
-def _start(fold: TrainedFold) -> tuple[str, str | None]:
-    """Name and hash of what a training's encoder started from."""
+def _training(fold: TrainedFold) -> dict[str, Any]:
+    """The settings that trainings of one comparison share: all but start and seed."""
+    settings = copy.deepcopy(fold.settings)
+    del settings["model"]["backbone"]["weights"], settings["train"]["seed"]
+    return settings
+
+
+def _start(fold: TrainedFold) -> PretrainedArm | None:
+    """What a training's encoder started from; None: at random."""
     weights = str(fold.settings["model"].get("backbone", {}).get("weights"))
     if weights == "none":
-        return RANDOM_ENCODER, None
+        return None
     if not weights.startswith(NAVIGATION):
         raise InputError(
             f"started from '{weights}'",
@@ -63,5 +78,4 @@ def _start(fold: TrainedFold) -> tuple[str, str | None]:
             expected="model.backbone.weights none or navigation:PATH",
         )
     path = Path(weights.removeprefix(NAVIGATION))
-    arm = read_arm(path if path.is_dir() else path.parent)
-    return arm.encoder, arm.sha256
+    return read_arm(path if path.is_dir() else path.parent)

@@ -1,7 +1,7 @@
 """The cells of the label-efficiency curve: encoder, number of labels, seed.
 
-Slices are encoded once for each encoder; a random start is another encoder with each seed. Where an
-encoder was pre-trained with several seeds, the trainings' seeds take them in turn.
+Slices are encoded once for each encoder; a random start is another encoder with each seed, and a
+training's seed takes the pre-training of the same number, whichever others there are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from MRNLib.errors import InputError
+from MRNLib.metrics import area_under_curve
 from MRNLib.navigation.measuring.measuredcells import kept
 from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, PretrainedArm
 from MRNLib.navigation.measuring.slicetokens import EncodedPatient, plain_view, varied_views
@@ -60,28 +61,33 @@ class LabelCell:
     @property
     def tokens(self) -> tuple[str, int]:
         """What cells with the same tokens share."""
-        return self.encoder, self.seed if self.arm is None else self.arm.seed
+        return self.encoder, self.seed
 
 
 def label_cells(arms: Sequence[PretrainedArm], settings: LabelSettings) -> list[LabelCell]:
-    """All cells, those with the same tokens together."""
-    encoders: dict[str, list[PretrainedArm]] = {}
-    for arm in arms:
-        known = encoders.setdefault(arm.encoder, [])
-        if arm.seed not in {one.seed for one in known}:
-            known.append(arm)
+    """All cells, those with the same tokens together.
+
+    Raises:
+        InputError: An arm has a seed that no training has.
+    """
+    if odd := next((arm for arm in arms if arm.seed not in settings.seeds), None):
+        raise InputError(
+            f"was pre-trained with seed {odd.seed}, and the trainings have {list(settings.seeds)}",
+            file=odd.folder,
+            expected="a training of the same seed for each pre-training",
+            remedy=f'add it: --amount "seeds={sorted([*settings.seeds, odd.seed])}"',
+        )
+    # Arms that share an encoder are one.
+    encoders = {(arm.encoder, arm.seed): arm for arm in reversed(arms)}
     cells = [
-        LabelCell(RANDOM_ENCODER, None, size, seed)
+        LabelCell(name, arm, size, seed)
         for seed in settings.seeds
+        for name, arm in (
+            (RANDOM_ENCODER, None),
+            *((name, arm) for (name, own), arm in encoders.items() if own == seed),
+        )
         for size in settings.sizes
     ]
-    for name, known in encoders.items():
-        known.sort(key=lambda arm: arm.seed)
-        cells += [
-            LabelCell(name, known[place % len(known)], size, seed)
-            for place, seed in enumerate(settings.seeds)
-            for size in settings.sizes
-        ]
     return sorted(cells, key=lambda cell: cell.tokens)
 
 
@@ -150,11 +156,11 @@ class _Bench:
         return {
             "kind": LABELS,
             "encoder": cell.encoder,
-            "pretraining_seed": None if cell.arm is None else cell.arm.seed,
             "weights": None if cell.arm is None else cell.arm.sha256,
             "size": cell.size,
             "seed": cell.seed,
-            "trained_on": self.config.trained_on,
+            "data": self.config.trained_on,
+            "pretrained_on": None if cell.arm is None else cell.arm.config.trained_on,
             "settings": settings,
             "training": self.config.identity(),
             "crops": self._crops,
@@ -165,17 +171,22 @@ class _Bench:
         model = started(self.config, cell.seed, cell.arm)
         tokens = self._encoded(cell, part(progress, 0.0, 0.3))
         chosen = labelled_subset(self.diagnoses, cell.size, cell.seed)
+        learned = [tokens.train[index] for index in chosen]
         own = part(progress, 0.3, 1.0)
         train_on_tokens(
             model,
-            [tokens.train[index] for index in chosen],
+            learned,
             self.diagnoses[chosen],
             self.config,
             self.settings,
             cell.seed,
             lambda done, said: own(done, f"{name}: {said}"),
         )
-        return tested(self.test, margins_from_tokens(model, tokens.test))
+        first = margins_from_tokens(model, [views[0] for views in learned])
+        return {
+            **tested(self.test, margins_from_tokens(model, tokens.test)),
+            "training_auc": float(area_under_curve(self.diagnoses[chosen], first)),
+        }
 
     def _encoded(self, cell: LabelCell, progress: Progress) -> _Tokens:
         if self._tokens is None or self._tokens[0] != cell.tokens:

@@ -37,7 +37,7 @@ def write_curve(results: LabelResults, path: Path) -> None:
 
 def curve(results: LabelResults) -> Figure:
     """AUC over the number of labels: means over seeds with their intervals, seeds as dots."""
-    warning = PHANTOM if results.trained_on == "phantom" else None
+    warning = PHANTOM if results.data == "phantom" else None
     figure = new_figure(7.6, 4.6, warning)
     axes = figure.add_axes((0.085, 0.16, 0.62, 0.74))
     encoders = results.encoders
@@ -76,7 +76,8 @@ def _line(axes: Axes, results: LabelResults, name: str, shift: float) -> None:
         size: results.rows[name, size] for size in results.sizes if (name, size) in results.rows
     }
     places = np.array(list(rows)) * shift
-    value, low, high = np.array([row.auc for row in rows.values()]).T
+    figures = [row.figure for row in rows.values()]
+    value, low, high = np.array([(one.value, *(one.interval or ())) for one in figures]).T
     axes.errorbar(
         places,
         value,
@@ -90,5 +91,5 @@ def _line(axes: Axes, results: LabelResults, name: str, shift: float) -> None:
         capsize=2,
         label=ENCODERS[name],
     )
-    for place, row in zip(places, rows.values(), strict=True):
-        axes.scatter([place] * len(row.seeds), row.seeds, color=color, s=9, alpha=0.45, lw=0)
+    for place, one in zip(places, figures, strict=True):
+        axes.scatter([place] * len(one.seeds), one.seeds, color=color, s=9, alpha=0.45, lw=0)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from MRNLib.bootstrap import Bootstrap, Drawn
-from MRNLib.bootstrap import Figure as Interval
 from MRNLib.errors import InputError
 from MRNLib.metrics import areas_under_curve
-from MRNLib.navigation.measuring.finetunedcells import FINETUNED
 from MRNLib.navigation.measuring.labelcells import LABELS
 from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
 from MRNLib.navigation.measuring.probestatistics import Figure
 
+Array = NDArray[np.float64]
 ENCODERS = {
     RANDOM_ENCODER: "random start",
     "static": "static volumes",
     "tokenizer": "tokenizer only",
     NAVIGATION_ENCODER: "slice navigation",
 }
+# Which are compared: the first less the second.
+COMPARED_ENCODERS = (
+    *((name, RANDOM_ENCODER) for name in ("static", "tokenizer", NAVIGATION_ENCODER)),
+    (NAVIGATION_ENCODER, "static"),
+    (NAVIGATION_ENCODER, "tokenizer"),
+)
 DRAWS = 2000
 
 
@@ -31,23 +37,30 @@ class LabelRow:
     """One encoder with one number of labels.
 
     Attributes:
-        mean: AUC, mean over seeds, with the draws of the test patients.
-        seeds: Each seed's AUC.
-        numbers: The seeds.
+        margins: ``[patients]`` of each seed's training.
+        bootstrap: The draws of the test patients, the same for all rows.
     """
 
-    mean: Drawn
-    seeds: tuple[float, ...]
-    numbers: tuple[int, ...]
+    margins: Mapping[int, Array]
+    bootstrap: Bootstrap
+
+    def mean(self, seeds: Sequence[int]) -> Drawn:
+        """AUC, the mean over some seeds, in all draws."""
+        return self.bootstrap.mean("auc", [self.margins[seed] for seed in seeds])
 
     @property
-    def auc(self) -> Interval:
-        """Mean over seeds, and its 95 % interval by drawing the test patients anew."""
-        return self.mean.figure
+    def figure(self) -> Figure:
+        """AUC, mean over seeds, with its 95 % interval by drawing the test patients anew."""
+        return _figure(self.mean([*self.margins]), [self.area(seed) for seed in self.margins])
 
-    def same(self, other: LabelRow) -> bool:
-        """Whether both are of the same seeds, so that they drew the same patients."""
-        return self.numbers == other.numbers
+    def area(self, seed: int) -> float:
+        """One seed's AUC."""
+        return float(areas_under_curve(self.bootstrap.labels, self.margins[seed][None])[0])
+
+
+def _figure(drawn: Drawn, seeds: Sequence[float]) -> Figure:
+    value, low, high = drawn.figure
+    return Figure(value, (low, high), tuple(seeds))
 
 
 @dataclass(frozen=True)
@@ -57,13 +70,13 @@ class LabelResults:
     Attributes:
         rows: By encoder and number of labels.
         patients: How many were tested.
-        trained_on: ``phantom`` or ``human``.
+        data: Whom they learned from and were tested on, ``phantom`` or ``human``.
         identity: Of one of the cells.
     """
 
     rows: dict[tuple[str, int], LabelRow]
     patients: int
-    trained_on: str
+    data: str
     identity: Mapping[str, Any]
 
     @property
@@ -76,15 +89,19 @@ class LabelResults:
         """Those that are there, in the order of the tables."""
         return [name for name in ENCODERS if any(name == one for one, _ in self.rows)]
 
-    def minus_random(self, encoder: str, size: int) -> Figure | None:
-        """AUC less that of the random start on the same draws of patients, seed by seed."""
-        mine, theirs = (self.rows.get((name, size)) for name in (encoder, RANDOM_ENCODER))
+    def minus(self, one: str, other: str, size: int) -> Figure | None:
+        """AUC less another encoder's on the same draws of patients; None without equal seeds.
+
+        Trainings of one seed have the same labelled patients and start; others are no pair.
+        """
+        mine, theirs = (self.rows.get((name, size)) for name in (one, other))
         if mine is None or theirs is None:
             return None
-        value, *interval = (mine.mean - theirs.mean).figure
-        paired = zip(mine.seeds, theirs.seeds, strict=False)
-        seeds = tuple(one - other for one, other in paired) if mine.same(theirs) else ()
-        return Figure(value, (interval[0], interval[1]), seeds)
+        both = [seed for seed in mine.margins if seed in theirs.margins]
+        if not both:
+            return None
+        differences = [mine.area(seed) - theirs.area(seed) for seed in both]
+        return _figure(mine.mean(both) - theirs.mean(both), differences)
 
 
 def label_results(
@@ -103,7 +120,7 @@ def label_results(
     if not found:
         return None
     first = found[0]["result"]
-    same = ("trained_on",) if kind == FINETUNED else ("trained_on", "settings", "training", "crops")
+    same = ("data", "training", *(("settings", "crops") if kind == LABELS else ()))
     for one in found:
         if one["result"]["identifiers"] != first["identifiers"] or any(
             one["identity"][name] != found[0]["identity"][name] for name in same
@@ -118,12 +135,9 @@ def label_results(
     for one in found:
         key = (one["identity"]["encoder"], one["identity"]["size"])
         groups.setdefault(key, {})[one["identity"]["seed"]] = one["result"]["margins"]
-    rows = {}
-    for key, margins in sorted(groups.items()):
-        numbers = tuple(sorted(margins))
-        scores = np.array([margins[seed] for seed in numbers])
-        areas = areas_under_curve(first["labels"], scores)
-        seeds = tuple(float(one) for one in areas)
-        rows[key] = LabelRow(bootstrap.mean("auc", scores), seeds, numbers)
+    rows = {
+        key: LabelRow({seed: np.array(margins[seed]) for seed in sorted(margins)}, bootstrap)
+        for key, margins in sorted(groups.items())
+    }
     identity = found[0]["identity"]
-    return LabelResults(rows, len(first["labels"]), identity["trained_on"], identity)
+    return LabelResults(rows, len(first["labels"]), identity["data"], identity)

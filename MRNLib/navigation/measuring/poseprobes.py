@@ -29,7 +29,7 @@ from MRNLib.navigation.poses import (
 from MRNLib.training.sampling import generator_for
 
 STRENGTHS = (1e-2, 1.0, 1e2, 1e3, 1e4, 1e5)
-INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2)
+INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 3
 # Slices of a pair are so many steps apart.
 GAPS = (1, 2, 3)
@@ -157,15 +157,17 @@ def _strengths(train: Grid, parts: Sequence[Array], patients: Sequence[str]) -> 
     losses = []
     for alpha in STRENGTHS:
         # All parts at once: most of the work is the features'.
-        found = cross_val_predict(_ridge(alpha), train, np.hstack(parts), cv=_folds(patients))
+        found = cross_val_predict(
+            _ridge(alpha), train, np.hstack(parts), cv=patient_folds(patients)
+        )
         error = (found - np.hstack(parts)) ** 2
         ends = np.cumsum([part.shape[1] for part in parts])[:-1]
         losses.append([part.mean() for part in np.split(error, ends, axis=1)])
     return [STRENGTHS[n] for n in np.argmin(losses, axis=0)]
 
 
-def _folds(patients: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Positions to learn from and left out, patients whole."""
+def patient_folds(patients: Sequence[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Positions to learn from and left out ``[(learned, left)]``, patients whole."""
     from sklearn.model_selection import GroupKFold
 
     number = min(FOLDS, len({*patients}))
@@ -195,8 +197,10 @@ def plane_classes(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     grid = {"logisticregression__C": INVERSE_STRENGTHS}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return GridSearchCV(model, grid, cv=_folds(patients)).fit(train, planes).predict(test)
+        return (
+            GridSearchCV(model, grid, cv=patient_folds(patients)).fit(train, planes).predict(test)
+        )

@@ -1,106 +1,21 @@
-"""The cells of the probes: each arm's each kind of features, measured once and kept.
-
-Arms with dynamics share their encoder, so that its tokenizer features are one cell, ``navigation``.
-"""
+"""The cells of the probes: each row of each seed, measured once and kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from MRNLib.errors import InputError
-from MRNLib.navigation.exported import load_world
 from MRNLib.navigation.measuring.measuredcells import kept
-from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, PretrainedArm
+from MRNLib.navigation.measuring.pretrainedarms import PretrainedArm
 from MRNLib.navigation.measuring.probeclips import refuse_shared_patients
-from MRNLib.navigation.measuring.probefeatures import (
-    Features,
-    context_features,
-    no_features,
-    random_tokenizer,
-    tokenizer_features,
-)
-from MRNLib.navigation.measuring.probing import FeaturesOf, ProbeSettings, Side, probed
+from MRNLib.navigation.measuring.proberows import CHANCE, CONTEXT, ProbeCell, probe_cells
+from MRNLib.navigation.measuring.probing import ProbeSettings, Side
 from MRNLib.navigation.volumes import Volume
 from MRNLib.progress import Progress, part, silent
 
-CHANCE = "chance"
-TOKENIZER, CONTEXT = "tokenizer", "context"
 KIND = "probes"
-
-
-@dataclass(frozen=True)
-class ProbeCell:
-    """One row of the tables, of one seed.
-
-    Attributes:
-        name: Encoder (tokenizer features) or arm (context features), ``random`` or ``chance``.
-        features: ``tokenizer`` or ``context``.
-        arm: Whose settings, and whose weights unless they are random or not looked at.
-        weights: SHA-256 of what was frozen.
-        load: Gives the features' function; called when the cell is measured.
-    """
-
-    name: str
-    features: str
-    arm: PretrainedArm
-    weights: tuple[str, ...]
-    load: Callable[[], FeaturesOf]
-
-    @property
-    def key(self) -> str:
-        """Name of its file; chance knows no seed of a pre-training."""
-        seed = "" if self.name == CHANCE else f"_{self.arm.seed}"
-        return f"{KIND}_{self.features}_{self.name}{seed}"
-
-
-def probe_cells(arms: Sequence[PretrainedArm]) -> list[ProbeCell]:
-    """The cells of some arms, and of a random start of each seed, and of chance."""
-    cells: dict[str, ProbeCell] = {}
-    for arm in arms:
-        found = [
-            ProbeCell(CHANCE, TOKENIZER, arm, (), lambda: no_features),
-            ProbeCell(RANDOM_ENCODER, TOKENIZER, arm, (), _random(arm)),
-            ProbeCell(arm.encoder, TOKENIZER, arm, (arm.sha256,), _encoder(arm)),
-        ]
-        if arm.dynamics_sha256 is not None:
-            weights = (arm.sha256, arm.dynamics_sha256)
-            found.append(ProbeCell(arm.arm, CONTEXT, arm, weights, _context(arm)))
-        for one in found:
-            cells.setdefault(one.key, one)
-    return list(cells.values())
-
-
-def _random(arm: PretrainedArm) -> Callable[[], FeaturesOf]:
-    def load() -> FeaturesOf:
-        tokenizer = random_tokenizer(arm.config)
-        return lambda frames: tokenizer_features(tokenizer, frames)
-
-    return load
-
-
-def _encoder(arm: PretrainedArm) -> Callable[[], FeaturesOf]:
-    def load() -> FeaturesOf:
-        tokenizer = arm.tokenizer()
-        return lambda frames: tokenizer_features(tokenizer, frames)
-
-    return load
-
-
-def _context(arm: PretrainedArm) -> Callable[[], FeaturesOf]:
-    def load() -> FeaturesOf:
-        trained = load_world(arm.folder)
-
-        def features(frames: Tensor) -> Features:
-            return context_features(trained.tokenizer, trained.world.dynamics, frames)
-
-        return features
-
-    return load
 
 
 def measure_probes(
@@ -125,12 +40,14 @@ def measure_probes(
         The cells' records.
 
     Raises:
-        InputError: A patient is on two sides, the arms were pre-trained on other clips than one
-            another, ``out`` holds cells of other settings, or volumes cannot be used.
+        InputError: A patient is on two sides, some are digital and some are not, the arms were
+            pre-trained on other clips than one another, ``out`` holds cells of other settings, or
+            volumes cannot be used.
     """
     refuse_mixed_clips(arms)
     names = [sorted({one.name for one in side}) for side in (train, test)]
     refuse_shared_patients(names[0], names[1], {name for arm in arms for name in arm.patients})
+    data = origin([*train, *test])
     sides: list[Side] = []
     records = []
     cells = probe_cells(arms)
@@ -141,9 +58,10 @@ def measure_probes(
             if not sides:  # a finished experiment does not need them
                 sides.extend(_cut(train, test, arms[0], settings, part(own, 0.0, 0.2)))
             told = _told(part(own, 0.2, 1.0), cell)
-            return probed(cell.load(), sides[0], sides[1], settings, told)
+            return cell.measure(sides[0], sides[1], settings, told)
 
-        records.append(kept(out, cell.key, _identity(cell, settings, names), measure))
+        identity = _identity(cell, settings, names, data)
+        records.append(kept(out, cell.key, identity, measure))
     progress(1.0, "")
     return records
 
@@ -169,25 +87,38 @@ def _told(progress: Progress, cell: ProbeCell) -> Progress:
 
 
 def _identity(
-    cell: ProbeCell, settings: ProbeSettings, names: Sequence[Sequence[str]]
+    cell: ProbeCell, settings: ProbeSettings, names: Sequence[Sequence[str]], data: str
 ) -> dict[str, Any]:
     """Which result this is; the gap goes with a context's, since it is of the same dynamics."""
     config = cell.arm.config
-    start = {"encoder": config.as_json()["encoder"]} if cell.name == RANDOM_ENCODER else {}
+    own = cell.features == CONTEXT and cell.name == cell.arm.arm
     return {
         "kind": KIND,
         "name": cell.name,
         "features": cell.features,
         "seed": None if cell.name == CHANCE else cell.arm.seed,
         "weights": list(cell.weights),
-        **start,
-        "trained_on": config.trained_on,
+        **cell.start(),
+        "data": data,
+        "pretrained_on": config.trained_on,
         "clips": config.as_json()["clips"],
         "settings": settings.model_dump(),
         "train": list(names[0]),
         "test": list(names[1]),
-        "gap": cell.arm.gap if cell.features == CONTEXT else None,
+        "gap": cell.arm.gap if own else None,
     }
+
+
+def origin(volumes: Sequence[Volume]) -> str:
+    """``phantom`` or ``human``: what is probed, whatever the pre-training learned from.
+
+    Raises:
+        InputError: Some are digital patients and some are not.
+    """
+    kinds = {"phantom" if one.phantom else "human" for one in volumes}
+    if len(kinds) > 1:
+        raise InputError("some volumes to probe on are of phantoms and some of people")
+    return kinds.pop()
 
 
 def refuse_mixed_clips(arms: Sequence[PretrainedArm]) -> None:

@@ -1,8 +1,7 @@
 """The clips that frozen features are probed on, and which patients may be in them.
 
 Two sets of clips of each volume: from anywhere in the head, as pre-training sees it, for poses; and
-around the nuclei, for outlines of what most slices do not show. Actions are left out here: where
-there are none, no probe can read one.
+around the nuclei, for outlines of what most slices do not show.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from MRNLib.errors import InputError
 from MRNLib.navigation.clips import ClipSettings, make_clips
-from MRNLib.navigation.poses import Poses
+from MRNLib.navigation.poses import Poses, actions_between
 from MRNLib.navigation.rendering import render_labels
 from MRNLib.navigation.volumes import Volume
 from MRNLib.progress import Progress, silent
@@ -47,6 +46,18 @@ class ProbeClips:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def actions(self) -> Tensor:
+        """``[B, T - 1, 7]`` float32: from each slice to the next."""
+        return actions_between(self.poses[:, :-1], self.poses[:, 1:]).float()
+
+    def outlined_of(self, role: str) -> tuple[Tensor, Tensor, list[str]]:
+        """The clips of one role, ``[B]`` bool, their labels, and whose they are."""
+        assert self.labels is not None
+        chosen = torch.tensor([one == role for one in self.roles])
+        names = [self.patients[place] for place in chosen.nonzero()[:, 0].tolist()]
+        return chosen, self.labels[chosen], names
 
 
 class _AroundNuclei(Volume):

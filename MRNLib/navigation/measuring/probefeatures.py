@@ -5,11 +5,14 @@ hidden states of the dynamics over a clip: the state of slice t has seen all sli
 it can know more of a slice than the slice shows. Arms without dynamics have none.
 
 The dynamics' state at t has also been told the action that leads away from slice t. A probe must
-not read from it what it was told: the actions are withheld, all of them (standing still).
+not read from it what it was told: the actions are withheld, all of them (standing still). That
+favours dynamics that have never been told any, so that for outlines, which no action says, there
+are states that were told the actions of the past besides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +25,7 @@ from MRNLib.models.config import DPT_TAPS
 from MRNLib.navigation.config import NavigationConfig
 from MRNLib.navigation.dynamics import Dynamics
 from MRNLib.navigation.tokenizer import Tokenizer
+from MRNLib.navigation.world import World
 from MRNLib.training.initialisation import start_vit_from_scratch
 
 # Slices that are encoded at once.
@@ -110,14 +114,57 @@ def context_features(tokenizer: Tokenizer, dynamics: Dynamics, frames: Tensor) -
         dynamics: Frozen, on the same device.
         frames: ``[B, T, S, S]`` in [0, 1].
     """
-    device = next(dynamics.parameters()).device
-    parts = frames.split(max(1, AT_ONCE // frames.shape[1]))
-    hidden = torch.cat(
-        [
-            dynamics.context(tokenizer.latents(part.to(device)).float(), None).float().cpu()
-            for part in parts
+    hidden = [dynamics.context(latents) for latents in _latents(tokenizer, dynamics, frames)]
+    return _of_states(torch.cat(hidden))
+
+
+@torch.no_grad()
+def told_features(
+    tokenizer: Tokenizer, dynamics: Dynamics, frames: Tensor, actions: Tensor
+) -> Features:
+    """Features of each slice after those before it and the actions that led from one to the next.
+
+    The action that leaves a slice is told to nobody: each slice is the last of a clip of its own.
+
+    Args:
+        tokenizer: Frozen.
+        dynamics: Frozen, on the same device.
+        frames: ``[B, T, S, S]`` in [0, 1].
+        actions: ``[B, T - 1, 7]``, from each slice to the next.
+    """
+    hidden, first = [], 0
+    for latents in _latents(tokenizer, dynamics, frames):
+        own = actions[first : first + len(latents)].to(latents)
+        first += len(latents)
+        states = [
+            dynamics.context(latents[:, : last + 1], own[:, :last])[:, -1]
+            for last in range(frames.shape[1])
         ]
-    )
+        hidden.append(torch.stack(states, dim=1))
+    return _of_states(torch.cat(hidden))
+
+
+def untrained_dynamics(config: NavigationConfig, width: int) -> Dynamics:
+    """The dynamics as pre-training of these settings starts them, which have learned nothing.
+
+    Args:
+        config: The settings.
+        width: Channels of the tokenizer's latents.
+    """
+    torch.manual_seed(config.train.seed)
+    return World(config, width).dynamics.eval().requires_grad_(False)
+
+
+def _latents(tokenizer: Tokenizer, dynamics: Dynamics, frames: Tensor) -> Iterator[Tensor]:
+    """Latents ``[b, T, N, C]`` of some clips after others."""
+    device = next(dynamics.parameters()).device
+    for part in frames.split(max(1, AT_ONCE // frames.shape[1])):
+        yield tokenizer.latents(part.to(device)).float()
+
+
+def _of_states(hidden: Tensor) -> Features:
+    """Features from states ``[B, T, N, width]``; the map is their last layer, four times."""
+    hidden = hidden.float().cpu()
     side = round((hidden.shape[2] - 1) ** 0.5)
     last = hidden[:, :, 1:].mT.unflatten(-1, (side, side))
     return Features(hidden, (last,) * DPT_TAPS)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from MRNLib.errors import InputError
 from MRNLib.navigation.gap import interval_of_mean
 from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
-from MRNLib.navigation.measuring.probecells import CHANCE, CONTEXT, KIND, TOKENIZER
+from MRNLib.navigation.measuring.probecells import KIND
+from MRNLib.navigation.measuring.proberows import CHANCE, CONTEXT, TOKENIZER, TOLD, UNTRAINED
 
 Array = NDArray[np.float64]
 # Of the draws of patients, the same for all figures.
@@ -28,7 +29,7 @@ class Measure:
         title: Its name for people, with its unit.
         digits: After the point.
         higher: Whether more is better.
-        pooled: Over all test slices together, so that there is no interval over patients.
+        pooled: One number without patients, so that there is no interval over them.
     """
 
     key: str
@@ -40,18 +41,27 @@ class Measure:
 
 OUTLINES = (
     Measure("linear_dice", "linear Dice", 3, True),
+    Measure("linear_training_dice", "on its training patients", 3, True, pooled=True),
     Measure("dpt_dice", "DPT Dice", 3, True),
+    Measure("dpt_training_dice", "on its training patients", 3, True, pooled=True),
 )
-ABSOLUTE = (
-    Measure("absolute_mm", "centre (mm)", 1),
-    Measure("absolute_degrees", "orientation (°)", 1),
-    Measure("absolute_log_scale", "log-scale", 3),
-)
-RELATIVE = (
-    Measure("relative_mm", "translation (mm)", 2),
-    Measure("relative_degrees", "rotation (°)", 2),
-    Measure("relative_log_scale", "log-scale", 3),
-)
+
+
+def _places(key: str, centre: str, turn: str, digits: int) -> tuple[Measure, ...]:
+    """Errors of places, read by the two ways."""
+    return tuple(
+        Measure(f"{key}_{way}_{part}", f"{title}, {way}", more)
+        for part, title, more in (
+            ("mm", f"{centre} (mm)", digits),
+            ("degrees", f"{turn} (°)", digits),
+            ("log_scale", "log-scale", 3),
+        )
+        for way in ("ridge", "network")
+    )
+
+
+ABSOLUTE = _places("absolute", "centre", "orientation", 1)
+RELATIVE = _places("relative", "translation", "rotation", 2)
 PLANE = (
     Measure("plane_accuracy", "accuracy", 3, True),
     Measure("plane_balanced_accuracy", "balanced accuracy", 3, True, pooled=True),
@@ -64,9 +74,12 @@ ROW_NAMES = {
     (TOKENIZER, "static"): "static volumes",
     (TOKENIZER, "tokenizer"): "tokenizer only",
     (TOKENIZER, NAVIGATION_ENCODER): "slice navigation",
+    (CONTEXT, UNTRAINED): "dynamics, untrained",
     (CONTEXT, "zeroed"): "dynamics, zeroed actions",
     (CONTEXT, "shuffled"): "dynamics, shuffled actions",
     (CONTEXT, "aligned"): "dynamics, aligned actions",
+    (TOLD, "shuffled"): "dynamics, shuffled actions, told",
+    (TOLD, "aligned"): "dynamics, aligned actions, told",
 }
 # Who is compared with whom: the first less the second.
 COMPARED = (
@@ -74,8 +87,12 @@ COMPARED = (
     ((TOKENIZER, "tokenizer"), (TOKENIZER, RANDOM_ENCODER)),
     ((TOKENIZER, NAVIGATION_ENCODER), (TOKENIZER, RANDOM_ENCODER)),
     ((TOKENIZER, NAVIGATION_ENCODER), (TOKENIZER, "static")),
+    ((TOKENIZER, NAVIGATION_ENCODER), (TOKENIZER, "tokenizer")),
     ((CONTEXT, "aligned"), (CONTEXT, "shuffled")),
     ((CONTEXT, "aligned"), (CONTEXT, "zeroed")),
+    ((CONTEXT, "aligned"), (CONTEXT, UNTRAINED)),
+    ((TOLD, "aligned"), (TOLD, "shuffled")),
+    ((TOLD, "aligned"), (CONTEXT, "zeroed")),
 )
 
 
@@ -113,12 +130,20 @@ class ProbeRow:
         self.results = [one["result"] for one in records]
         self.identities = [one["identity"] for one in records]
 
+        self.seeds = [one["seed"] for one in self.identities]
+
+    @property
+    def measures(self) -> list[Measure]:
+        """Those that it has."""
+        first = self.results[0]
+        return [one for one in MEASURES if one.key in first["pooled" if one.pooled else "patients"]]
+
     def by_patient(self, measure: Measure) -> Array:
         """``[seeds, patients]``, patients in the order of their names."""
         return _matrix(one["patients"][measure.key] for one in self.results)
 
     def figure(self, measure: Measure) -> Figure:
-        """A measure."""
+        """A measure that it has."""
         if measure.pooled:
             seeds = tuple(float(one["pooled"][measure.key]) for one in self.results)
             return Figure(float(np.mean(seeds)), None, seeds)
@@ -133,14 +158,19 @@ class ProbeRow:
         }
 
     def minus(self, other: ProbeRow, measure: Measure) -> Figure | None:
-        """The difference on the same patients; None for what is not measured by patient.
+        """The difference on the same patients; None for what is not measured by patient in both.
 
-        With as many seeds on both sides those are paired, else the means are.
+        Equal seeds are paired, the others left out; without any the means are compared.
         """
-        if measure.pooled:
+        if measure.pooled or not (measure in self.measures and measure in other.measures):
             return None
         mine, theirs = self.by_patient(measure), other.by_patient(measure)
-        if len(mine) != len(theirs):
+        if both := [seed for seed in self.seeds if seed in other.seeds]:
+            mine, theirs = (
+                values[[row.seeds.index(seed) for seed in both]]
+                for row, values in ((self, mine), (other, theirs))
+            )
+        else:
             mine, theirs = mine.mean(0, keepdims=True), theirs.mean(0, keepdims=True)
         return _figure(mine - theirs)
 
@@ -165,7 +195,7 @@ def probe_rows(cells: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], 
         InputError: The cells were not measured with the same patients, slices and settings.
     """
     found = [one for one in cells.values() if one["identity"]["kind"] == KIND]
-    for name in ("trained_on", "clips", "settings", "train", "test"):
+    for name in ("data", "pretrained_on", "clips", "settings", "train", "test"):
         if any(one["identity"][name] != found[0]["identity"][name] for one in found):
             raise InputError(
                 f"the folder holds cells of probes of different {name}",
@@ -180,14 +210,3 @@ def probe_rows(cells: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], 
         if own:
             rows[key] = ProbeRow(own)
     return rows
-
-
-def gaps(cells: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, int, dict[str, Any]]]:
-    """Arm, seed and held-out gap of each pre-training with dynamics that has one."""
-    found = [
-        (identity["name"], identity["seed"], identity["gap"])
-        for one in cells.values()
-        if (identity := one["identity"])["kind"] == KIND and identity["gap"]
-    ]
-    order = ("aligned", "shuffled", "zeroed")
-    return sorted(found, key=lambda one: (order.index(one[0]), one[1]))

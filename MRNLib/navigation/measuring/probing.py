@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
@@ -21,6 +20,7 @@ from MRNLib.navigation.measuring.denseprobes import (
     outlined,
     trained_probe,
 )
+from MRNLib.navigation.measuring.networkprobe import network_places
 from MRNLib.navigation.measuring.poseprobes import (
     Places,
     nearest_planes,
@@ -46,14 +46,20 @@ class ProbeSettings(Strict):
     Attributes:
         clips: Of each volume, from anywhere, for poses and planes.
         nuclei_clips: Of each volume, around its nuclei, for outlines.
-        steps: Optimizer steps of each probe that outlines.
+        linear_steps: Optimizer steps of each linear probe that outlines.
+        dpt_steps: The same of each segmentation head.
         seed: Of clips, pairs, and the outlining probes' starts; the same for all arms.
     """
 
     clips: int = Field(default=6, ge=1)
     nuclei_clips: int = Field(default=4, ge=1)
-    steps: int = Field(default=300, ge=1)
+    linear_steps: int = Field(default=1500, ge=1)
+    dpt_steps: int = Field(default=300, ge=1)
     seed: int = Field(default=1, ge=0)
+
+    def outlining_steps(self, probe: str) -> int:
+        """Of one of :data:`~MRNLib.navigation.measuring.denseprobes.PROBES`."""
+        return {"linear": self.linear_steps, "dpt": self.dpt_steps}[probe]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,25 +106,46 @@ def probed(
 
     Returns:
         JSON values: ``patients``: each measure by test patient; ``nuclei``: each probe's Dice by
-        nucleus and test patient; ``pooled``: measures of all test slices together.
+        nucleus and test patient; ``pooled``: measures without patients: of all test slices
+        together, and the outlines' Dice on the patients learned from.
     """
     progress(0.0, "poses")
     grids = [features_of(one.anywhere.frames).pooled() for one in (train, test)]
-    result = _poses(grids, train.anywhere, test.anywhere, settings.seed)
+    patients = _poses(grids, train.anywhere, test.anywhere, settings.seed)
     progress(0.4, "planes")
     planes = _planes(grids, train.anywhere, test.anywhere)
-    result["plane_accuracy"] = planes["accuracy"]
-    nuclei = {}
     features = [features_of(one.nuclei.frames) for one in (train, test)]
-    for number, name in enumerate(PROBES):
-        progress(0.5 + 0.25 * number, f"outlines ({name})")
-        nuclei[name] = _outlines(name, features, train.nuclei, test.nuclei, settings)
-        result[f"{name}_dice"] = mean_of_nuclei(nuclei[name])
+    outlines = probed_outlines(features, train, test, settings, part(progress, 0.5, 1.0))
     return {
-        "patients": result,
-        "nuclei": nuclei,
-        "pooled": {"plane_balanced_accuracy": planes["balanced"]},
+        "patients": {**patients, "plane_accuracy": planes["accuracy"], **outlines["patients"]},
+        "nuclei": outlines["nuclei"],
+        "pooled": {"plane_balanced_accuracy": planes["balanced"], **outlines["pooled"]},
     }
+
+
+def probed_outlines(
+    features: Sequence[Features],
+    train: Side,
+    test: Side,
+    settings: ProbeSettings,
+    progress: Progress,
+) -> dict[str, Any]:
+    """What the probes that outline read, as :func:`probed` gives it.
+
+    Args:
+        features: Of the slices around the nuclei, of both sides.
+        train: Clips to learn the probes from.
+        test: Clips of other patients.
+        settings: Steps and seed.
+        progress: Called between the probes; may raise ``Cancelled``.
+    """
+    patients, nuclei, pooled = {}, {}, {}
+    for number, name in enumerate(PROBES):
+        progress(number / len(PROBES), f"outlines ({name})")
+        learned, nuclei[name] = _outlines(name, features, train.nuclei, test.nuclei, settings)
+        patients[f"{name}_dice"] = mean_of_nuclei(nuclei[name])
+        pooled[f"{name}_training_dice"] = float(np.mean([*mean_of_nuclei(learned).values()]))
+    return {"patients": patients, "nuclei": nuclei, "pooled": pooled}
 
 
 def _poses(
@@ -128,20 +155,32 @@ def _poses(
     length = train.frames.shape[1]
     flat = [one.reshape(-1, one.shape[-1]) for one in grids]
     owners = [_repeated(one, length) for one in (train, test)]
-    wanted = Places.of_slices(test.poses)
-    found = ridge_places(flat[0], Places.of_slices(train.poses), owners[0], flat[1])
-    result = _by_patient("absolute", found.errors(wanted), owners[1])
+    places = [Places.of_slices(one.poses) for one in (train, test)]
+    absolute = _read("absolute", flat, places, owners)
     pairs = [pairs_of_slices(len(one), length, seed) for one in (train, test)]
     both = [pair_features(grid, chosen) for grid, chosen in zip(grids, pairs, strict=True)]
     owners = [
         [one.patients[clip] for clip in chosen[0].tolist()]
         for one, chosen in zip((train, test), pairs, strict=True)
     ]
-    targets, wanted = (
+    places = [
         pair_targets(one.poses, chosen) for one, chosen in zip((train, test), pairs, strict=True)
-    )
-    found = ridge_places(both[0], targets, owners[0], both[1])
-    return result | _by_patient("relative", found.errors(wanted), owners[1])
+    ]
+    return absolute | _read("relative", both, places, owners)
+
+
+def _read(
+    name: str,
+    features: Sequence[NDArray[np.float32]],
+    places: Sequence[Places],
+    owners: Sequence[Sequence[str]],
+) -> dict[str, ByPatient]:
+    """Errors of both ways to read places; all arguments of the training's side, then the test's."""
+    result: dict[str, ByPatient] = {}
+    for way, read in (("ridge", ridge_places), ("network", network_places)):
+        found = read(features[0], places[0], owners[0], features[1])
+        result |= _by_patient(f"{name}_{way}", found.errors(places[1]), owners[1])
+    return result
 
 
 def _planes(
@@ -164,22 +203,22 @@ def _outlines(
     train: ProbeClips,
     test: ProbeClips,
     settings: ProbeSettings,
-) -> dict[str, ByPatient]:
-    """Dice by nucleus and patient; each role (QSM, NM) has nuclei and a probe of its own."""
-    assert train.labels is not None
-    assert test.labels is not None
-    result: dict[str, ByPatient] = {}
+) -> tuple[dict[str, ByPatient], dict[str, ByPatient]]:
+    """Dice by nucleus and patient, of the training's and of the test's patients.
+
+    Each role (QSM, NM) has nuclei and a probe of its own.
+    """
+    result: tuple[dict[str, ByPatient], dict[str, ByPatient]] = ({}, {})
     for role in NUCLEI_BY_MODALITY:
-        chosen = [torch.tensor([one == role for one in side.roles]) for side in (train, test)]
-        if not (chosen[0].any() and chosen[1].any()):
+        sides = [one.outlined_of(role) for one in (train, test)]
+        if not all(patients for _, _, patients in sides):
             continue
-        own = [one.of(which) for one, which in zip(features, chosen, strict=True)]
+        own = [one.of(chosen) for one, (chosen, _, _) in zip(features, sides, strict=True)]
         classes = len(NUCLEI_BY_MODALITY[role]) + 1
-        labels = train.labels[chosen[0]]
-        probe = trained_probe(name, own[0], labels, classes, settings.steps, settings.seed)
-        patients = [test.patients[place] for place in chosen[1].nonzero()[:, 0].tolist()]
-        found = outlined(probe, own[1])
-        result |= dice_of_patients(found, test.labels[chosen[1]], patients, role)
+        steps = settings.outlining_steps(name)
+        probe = trained_probe(name, own[0], sides[0][1], classes, steps, settings.seed)
+        for dice, maps, (_, labels, patients) in zip(result, own, sides, strict=True):
+            dice |= dice_of_patients(outlined(probe, maps), labels, patients, role)
     return result
 
 
