@@ -81,6 +81,10 @@ class _Planes:
 def render(volume: Volume, poses: Poses, size: int, pixel_mm: float) -> Tensor:
     """Slices of a volume, interpolated linearly.
 
+    Each pixel is the value at its middle, as SimpleITK's: nothing is averaged over the pixel's
+    width. Where pixels are wider than voxels, slices keep the voxels' noise, and what is finer than
+    two pixels shows as coarser than it is.
+
     Args:
         volume: Where to cut; slices are made on its device.
         poses: ``[T]``; the centre is the middle of the image, between pixels where ``size`` is
