@@ -53,8 +53,8 @@ class ProbeSettings(Strict):
 
     clips: int = Field(default=6, ge=1)
     nuclei_clips: int = Field(default=4, ge=1)
-    linear_steps: int = Field(default=1500, ge=1)
-    dpt_steps: int = Field(default=300, ge=1)
+    linear_steps: int = Field(default=1000, ge=1)
+    dpt_steps: int = Field(default=600, ge=1)
     seed: int = Field(default=1, ge=0)
 
     def outlining_steps(self, probe: str) -> int:
