@@ -29,6 +29,7 @@ IDENTIFIER_COLUMNS = (
     "name",
 )
 DIAGNOSIS_COLUMNS = ("diagnosis", "label", "pd", "group", "class", "pd_label", "target")
+NAMED = 4  # folders that a sentence names
 UNKNOWN = "n/a"  # how BIDS writes it
 DIAGNOSIS_WORDS = {
     "HC": ("0", "0.0", "hc", "nc", "control", "healthy", "healthy control"),
@@ -180,13 +181,29 @@ def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
         except InputError as error:
             found.append(UnusableCase(item.name, error))
     if not found:
+        bids = any(folder.glob("sub-*"))
         raise InputError(
             "the folder holds no patients",
             file=folder,
             expected="one folder for each patient with QSM.nii.gz and NM.nii.gz in it",
-            remedy="choose the folder above the patients' folders",
+            remedy="of BIDS folders (sub-...) only 'mrn cohort run' reads the volumes"
+            if bids
+            else "choose the folder above the patients' folders",
         )
     return found
+
+
+def passed_over(folder: Path) -> str:
+    """A sentence that names the folders in which :func:`survey_cohort` found no patient, or ""."""
+    names = [
+        item.name
+        for item in sorted(folder.iterdir())
+        if item.is_dir() and not item.name.startswith(".") and not _is_patient(item)
+    ]
+    if not names:
+        return ""
+    shown = ", ".join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")
+    return f"Passed over, with no QSM or NM file in them: {shown}"
 
 
 def read_diagnoses(path: str | Path) -> dict[str, str]:
@@ -206,10 +223,11 @@ def read_diagnoses(path: str | Path) -> dict[str, str]:
         ) from error
     first = text.splitlines()[0] if text.strip() else ""
     delimiter = max(",;\t", key=first.count)
-    rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
-    columns = (
-        {(name or "").strip().lower().replace(" ", "_"): name for name in rows[0]} if rows else {}
-    )
+    table = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    rows = list(table)
+    columns = {
+        (name or "").strip().lower().replace(" ", "_"): name for name in table.fieldnames or ()
+    }
     identifier = next((columns[name] for name in IDENTIFIER_COLUMNS if name in columns), None)
     diagnosis = next((columns[name] for name in DIAGNOSIS_COLUMNS if name in columns), None)
     if identifier is None or diagnosis is None:
@@ -219,6 +237,10 @@ def read_diagnoses(path: str | Path) -> dict[str, str]:
             expected="a header with an identifier (id, case, participant_id ...) and a diagnosis "
             "(diagnosis, label, PD ...), and a row for each patient",
             remedy="name the columns 'id' and 'diagnosis'",
+        )
+    if not rows:
+        raise InputError(
+            "a header and no row below it", file=path, expected="a row for each patient"
         )
     return _diagnoses(rows, identifier, diagnosis, path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 Figure = tuple[float, float, float]
@@ -39,6 +40,8 @@ def measure_title(name: str) -> str:
 
 
 def figure_text(figure: Figure) -> str:
-    """A value and its interval."""
+    """A value and its interval, if it has one."""
     value, low, high = figure
+    if math.isnan(low):
+        return f"{value:.3f}"
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -19,6 +19,10 @@ from MRNLib.errors import InputError
 Metric = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 
 
+# Of each class: what an interval from fewer cases says is not worth printing.
+FEWEST = 5
+
+
 def areas_under_curve(labels: ArrayLike, scores: ArrayLike) -> NDArray[np.float64]:
     """Areas under the ROC curve by ranks, ties counted half; NaN with one class only.
 

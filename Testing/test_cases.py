@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from bad_inputs.grids import resampled
 from bad_inputs.patient import rois_of, sound
 
-from MRNLib.casefiles import survey_cohort
+from MRNLib.casefiles import passed_over, survey_cohort
 from MRNLib.cases import Case, find_case, folds, load_case, read_cohort
 from MRNLib.errors import InputError
 from MRNLib.geometry import same_grid
@@ -102,6 +102,7 @@ def test_tables_of_many_kinds_are_understood(table, tmp_path):
     [
         ("id,age\nRJPD_000,61\n", "columns found: id, age"),
         ("", "columns found: none"),
+        ("id,diagnosis\n", "a header and no row below it"),
         ("id,diagnosis\nRJPD_000,MSA\n", "row 2: 'MSA' for 'RJPD_000'"),
         ("id,diagnosis\nRJPD_000,\n", "row 2: ''"),
         ("id,diagnosis\nRJPD_000,0\nRJPD_000,1\n", "two diagnoses"),
@@ -139,6 +140,21 @@ def test_one_patient_that_cannot_be_used_leaves_the_others(tmp_path):
     assert [isinstance(entry, Case) for entry in found] == [True, False, False, True]
     assert "no NM file" in str(found[1].error)
     assert "2 times" in str(found[2].error)
+
+
+def test_folders_without_a_patient_are_named(tmp_path):
+    cohort(tmp_path)
+    assert passed_over(tmp_path) == ""
+    for name in ("empty", "RJPD_004", ".hidden"):
+        (tmp_path / name).mkdir()
+    assert len(survey_cohort(tmp_path)) == 4
+    assert passed_over(tmp_path) == "Passed over, with no QSM or NM file in them: RJPD_004, empty"
+
+
+def test_a_bids_data_set_is_told_who_reads_it(tmp_path):
+    (tmp_path / "sub-01" / "anat").mkdir(parents=True)
+    with pytest.raises(InputError, match="only 'mrn cohort run' reads"):
+        survey_cohort(tmp_path)
 
 
 def test_no_patients_and_no_folder(tmp_path):

@@ -188,7 +188,7 @@ def test_phantom_leaves_somebody_elses_table_alone(tmp_path, capfd):
     table.write_text("ID,label,age\nRJPD_001,1,63\n")
     assert run(["phantom", "--out", str(tmp_path), "--progress", "none"]) == EXIT_INPUT
     assert "other columns" in capfd.readouterr().err
-    assert table.read_text() == "ID,label,age\nRJPD_001,1,63\n"
+    assert table.read_text(encoding="utf-8") == "ID,label,age\nRJPD_001,1,63\n"
     assert list(tmp_path.iterdir()) == [table]
 
 

@@ -88,13 +88,13 @@ def test_what_was_outlined_beyond_segmented_stays_out_of_the_figures(random_bund
     file = tmp_path / "records.jsonl"
     records = [record | {"bundle": bundle.measured_sha256} for record in synthetic(60, _rng())]
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    before = file.read_text()
+    before = file.read_text(encoding="utf-8")
     seeds = [record["seed"] for record in records]
     found = evaluate(bundle, seeds, segmented=21, records_file=file)
     assert found[:21] == records[:21]
     for fewer, record in zip(found[21:], records[21:], strict=True):
         assert fewer == {key: value for key, value in record.items() if key not in PREDICTED}
-    assert file.read_text() == before
+    assert file.read_text(encoding="utf-8") == before
     text = card(bundle, found, "mrn evaluate --number 60 --segmented 21", draws=20)
     assert "own masks (n=21)" in text
     assert "Segmentation on 21 of them" in text
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_the_workers_without_a_word(random_bundle, tmp_path, when):
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130
     assert said.strip() == "Cancelled."
-    finished = (out / "records.jsonl").read_text().splitlines()
+    finished = (out / "records.jsonl").read_text(encoding="utf-8").splitlines()
     assert 1 <= len(finished) < 20
     assert all(json.loads(line)["margins"] for line in finished)
 

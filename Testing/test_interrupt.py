@@ -31,4 +31,4 @@ def test_ctrl_c_ends_cleanly_and_leaves_the_old_report(phantom_case, random_bund
     assert "Cancelled" in said
     assert "Traceback" not in said
     assert [path.name for path in out.iterdir()] == ["report.html"]
-    assert (out / "report.html").read_text() == "an earlier report"
+    assert (out / "report.html").read_text(encoding="utf-8") == "an earlier report"

@@ -212,7 +212,7 @@ def test_a_failed_run_leaves_the_old_report(
     with pytest.raises(OSError, match="No space left"):
         report.write(examination(), images(), out)
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "report.html"]
-    assert (out / "report.html").read_text() == "old"
+    assert (out / "report.html").read_text(encoding="utf-8") == "old"
 
 
 def _full_disk(*_: object) -> int:
@@ -227,7 +227,7 @@ def test_an_earlier_report_is_replaced_and_other_files_stay(
     (tmp_path / "qsm_mask.nii.gz").write_text("mask")
     report.write(examination(), images(), tmp_path)
     assert "Measurements" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert (tmp_path / "qsm_mask.nii.gz").read_text() == "mask"
+    assert (tmp_path / "qsm_mask.nii.gz").read_text(encoding="utf-8") == "mask"
     json.loads((tmp_path / "diagnosis.json").read_text(encoding="utf-8"))
 
 

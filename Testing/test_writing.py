@@ -27,7 +27,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(RuntimeError, match="full"), replaced(target) as partial:
         partial.write_text("ne")
         raise RuntimeError("disk full")
-    assert target.read_text() == "old"
+    assert target.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -49,7 +49,7 @@ def test_a_failed_set_of_files_changes_nothing(tmp_path):
     with pytest.raises(RuntimeError), replaced_files(tmp_path, ["old.txt"]) as folder:
         (folder / "old.txt").write_text("new")
         raise RuntimeError
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_folder_that_cannot_be_is_refused_before_the_work(tmp_path):
@@ -67,7 +67,7 @@ def test_a_write_replaces_and_keeps_the_suffixes(tmp_path):
     with replaced(target) as partial:
         assert partial.name.endswith(".nii.gz")
         partial.write_text("new")
-    assert target.read_text() == "new"
+    assert target.read_text(encoding="utf-8") == "new"
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_failed_folder_leaves_the_old_folder(tmp_path):
     with pytest.raises(RuntimeError, match="stop"), replaced_folder(target) as folder:
         (folder / "a").write_text("new")
         raise RuntimeError("stop")
-    assert (target / "a").read_text() == "old"
+    assert (target / "a").read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
     with replaced_folder(target) as folder:
         (folder / "b").write_text("new")
@@ -195,7 +195,7 @@ def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path, monkeypat
     monkeypatch.setattr(os, "replace", fail_the_second)
     with pytest.raises(OSError, match="no space"), replaced_folder(target) as folder:
         (folder / "a").write_text("new")
-    assert (target / "a").read_text() == "old"
+    assert (target / "a").read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
 
 

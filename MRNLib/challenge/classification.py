@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,10 @@ import numpy as np
 from MRNLib.bootstrap import Bootstrap, Figure
 from MRNLib.challenge.cases import Classified
 from MRNLib.challenge.layout import PROBABILITY_FILE
-from MRNLib.metrics import proportion
+from MRNLib.delong import auc_interval
+from MRNLib.metrics import FEWEST, area_under_curve, proportion
+
+_UNKNOWN = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class ClassificationScore:
         pd: How many of those with a vote have PD.
         correct: How many votes are right.
         figures: Value and 95 % interval by measure, over the votes: Wilson's for the accuracy,
-            bootstrap for the others, which are left out with one class only.
+            bootstrap for F1, DeLong's for the AUC. With one class only the latter two are left out,
+            with few cases of one their intervals are NaN.
         notes: What is not given, and why.
     """
 
@@ -73,15 +78,20 @@ def classification_score(cases: Sequence[Classified], asked: int) -> Classificat
     correct = int((truth == predicted).sum())
     figures = {"accuracy": proportion(correct, len(cases))}
     notes = []
-    if 0 < truth.sum() < truth.size:
-        bootstrap = Bootstrap(truth)
-        figures["f1"] = bootstrap.figure("f1", predicted)
+    pd = int(truth.sum())
+    fewest = min(pd, len(cases) - pd)
+    if fewest:
+        figures["f1"] = Bootstrap(truth).figure("f1", predicted)
         told = [one.probability for one in cases if one.probability is not None]
         if len(told) == len(cases):
-            figures["auc"] = bootstrap.figure("auc", told)
+            figures["auc"] = area_under_curve(truth, told), *_UNKNOWN
+            if fewest >= FEWEST:
+                figures["auc"] = auc_interval(truth, told)
         else:
             notes.append(f"No AUC: {len(told)} of {len(cases)} cases have a {PROBABILITY_FILE}.")
     else:
         notes.append("All cases with a vote have the same diagnosis: no F1, no AUC.")
-    pd = int(truth.sum())
+    if 0 < fewest < FEWEST:
+        figures["f1"] = figures["f1"][0], *_UNKNOWN
+        notes.append(f"No interval of F1 and AUC: they need {FEWEST} cases of each class.")
     return ClassificationScore(asked, len(cases), pd, correct, figures, tuple(notes))

@@ -167,9 +167,9 @@ def classification_rows(classification: ClassificationScore) -> list[list[str]]:
 
 def _classification(classification: ClassificationScore, phantoms: int) -> list[str]:
     meaning = (
-        "95 % intervals in brackets: Wilson's of the accuracy, bootstrap over cases of the others. "
-        "Accuracy and F1 (mean of both classes') are of the answers 0 and 1, the AUC is of the "
-        "probabilities."
+        "95 % intervals in brackets: Wilson's of the accuracy, bootstrap over cases of F1, "
+        "DeLong's of the AUC. Accuracy and F1 (mean of both classes') are of the answers 0 and 1, "
+        "the AUC is of the probabilities."
     )
     return [
         "",

@@ -127,8 +127,8 @@ def _over_asked(segmentation: SegmentationScore) -> dict[str, float | None] | No
     return {"as_printed": _finite(filled.as_printed), "as_summed": _finite(filled.as_summed)}
 
 
-def _figure(figure: Figure) -> dict[str, float]:
-    return dict(zip(("value", "low", "high"), figure, strict=True))
+def _figure(figure: Figure) -> dict[str, float | None]:
+    return dict(zip(("value", "low", "high"), map(_finite, figure), strict=True))
 
 
 def _finite(value: float) -> float | None:

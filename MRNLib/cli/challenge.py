@@ -94,5 +94,8 @@ def _tell(talk: Talk, found: Score, folder: Path) -> None:
         if one.problems:
             talk.warn(f"{one.identifier} was not scored as a whole: {one.problem}")
     talk.event("result", folder=str(folder), **as_json(found))
-    scored = len(found.results) - len(found.problems)
-    talk.say(f"{scored} of {len(found.results)} cases scored, in {folder}")
+    whole = len(found.results) - len(found.problems)
+    talk.say(
+        f"{whole} of {len(found.results)} cases scored as a whole; tables, and the place among the "
+        f"published results, in {folder / page.PAGE_FILE}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Callable
@@ -69,6 +70,7 @@ def run_app(
     A command finds the words of its command line in ``context.obj``.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    _let_help_flow(app)
     return exit_code(lambda: app(args=words, obj=words, standalone_mode=False), stopped, speaks)
 
 
@@ -97,6 +99,16 @@ def script_group(description: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
+
+
+def _let_help_flow(app: typer.Typer) -> None:
+    """Commands whose help is their docstring: its lines are broken for 100 columns."""
+    for command in app.registered_commands:
+        if command.help is None and command.callback is not None:
+            command.help = _flowing(inspect.getdoc(command.callback))
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _let_help_flow(group.typer_instance)
 
 
 def _flowing(description: str | None) -> str:

@@ -11,6 +11,7 @@ from MRNLib.cohort.mixture import Mixture
 from MRNLib.cohort.records import CaseRecord, CohortRecord, read_cohort
 from MRNLib.cohort.report_cases import Cohort
 from MRNLib.cohort.report_gathering import gather, records
+from MRNLib.cohort.report_head import unmatched_labels
 from MRNLib.errors import InputError
 from MRNLib.progress import Progress, silent
 from MRNLib.report import png
@@ -37,7 +38,8 @@ def write(
         labels: Table of diagnoses, identifier or subject to HC or PD.
         place: The page; ``cohort.html`` in ``out`` if not given. An earlier one is replaced.
         progress: Told how far the work is.
-        warn: Told of records that were made with several settings; the page says so too.
+        warn: Told what the page says too of records made with several settings and of labels
+            without a case.
 
     Returns:
         Where the page is.
@@ -65,6 +67,8 @@ def write(
         )
     if cohort.mixture:
         warn(cohort.mixture)
+    for text in unmatched_labels(cohort, diagnoses) if diagnoses else ():
+        warn(text)
     progress(0.7, "Drawing")
     figures = {name: png(figure) for name, figure in figures_of(cohort).items()}
     progress(0.85, "Writing the page")

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from MRNLib.bootstrap import Bootstrap
 from MRNLib.cohort.report_cases import GROUPS, Cohort
 from MRNLib.cohort.report_charts import plain
-from MRNLib.cohort.report_groups import FEWEST
 from MRNLib.delong import auc_interval
 from MRNLib.figures import INK, LINE, MUTED, PD_COLOR, new_figure
-from MRNLib.metrics import proportion, reliability_curve
+from MRNLib.metrics import FEWEST, proportion, reliability_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

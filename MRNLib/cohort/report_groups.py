@@ -11,12 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from MRNLib.anatomy import NUCLEI, QSM_NUCLEI
 from MRNLib.biomarkers import NM_SN, SNPC
 from MRNLib.cohort.report_cases import Cohort
+from MRNLib.metrics import FEWEST
 
 Interval = tuple[float, float, float]
 Array = NDArray[np.float64]
 DRAWS = 4000
-# Of each group; fewer have no test, no ROC curve and no bootstrap interval worth printing.
-FEWEST = 5
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def cautions(cohort: Cohort, record: CohortRecord, labels: Mapping[str, str] | N
             "take the examinations as independent, which these are not."
         )
     if labels is not None:
-        said += _labels(cohort, labels)
+        said += unmatched_labels(cohort, labels)
     return said
 
 
@@ -95,9 +95,10 @@ def _mixed(cohort: Cohort) -> list[str]:
     return said
 
 
-def _labels(cohort: Cohort, labels: Mapping[str, str]) -> list[str]:
+def unmatched_labels(cohort: Cohort, labels: Mapping[str, str]) -> list[str]:
+    """Which cases have no label or no result, and which labels no case."""
     known = {name for case in cohort.cases for name in (case.identifier, case.subject)}
-    strangers = sum(name not in known for name in labels)
+    strangers = [name for name in labels if name not in known]
     without = sum(case.group is None for case in cohort.cases)
     failed = sum(case.group is not None for case in cohort.failed)
     said = []
@@ -106,9 +107,10 @@ def _labels(cohort: Cohort, labels: Mapping[str, str]) -> list[str]:
             f"{_cases(without)} without a label: in no comparison and no measure of accuracy."
         )
     if failed:
-        said.append(f"{_cases(failed)} with a label failed and are in no figure.")
+        said.append(f"Failed, and therefore in no figure: {_cases(failed)} with a label.")
     if strangers:
-        said.append(f"The table of labels names {counted(strangers)} that are not in this cohort.")
+        shown = ", ".join(strangers[:FEW]) + (" ..." if len(strangers) > FEW else "")
+        said.append(f"Not in this cohort: {_cases(len(strangers))} of the labels' table ({shown}).")
     return said
 
 

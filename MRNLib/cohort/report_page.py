@@ -12,7 +12,7 @@ import numpy as np
 from MRNLib.anatomy import NOT_ATYPICAL, NOTICE
 from MRNLib.cohort import report_head, report_listing, report_oddities
 from MRNLib.cohort.records import CohortRecord
-from MRNLib.cohort.report_accuracy import accuracy
+from MRNLib.cohort.report_accuracy import DECISIONS, accuracy
 from MRNLib.cohort.report_cases import Cohort
 from MRNLib.cohort.report_groups import FEWEST, compare
 from MRNLib.cohort.report_lines import comparison_line, distribution_lines, measure_lines
@@ -59,6 +59,7 @@ def _summary(
     cohort: Cohort, record: CohortRecord, labels: Mapping[str, str] | None
 ) -> dict[str, Any]:
     measured = accuracy(cohort)
+    decisions = Counter(case.decision for case in cohort.done)
     comparisons = compare(cohort)
     return {
         "name": report_head.folder_name(record.folder),
@@ -71,7 +72,7 @@ def _summary(
         "failed": len(cohort.failed),
         "degraded": sum(bool(case.left_out) for case in cohort.done),
         "demonstration": cohort.demonstration,
-        "decisions": Counter(case.decision for case in cohort.done).most_common(),
+        "decisions": [(name, count) for name in DECISIONS if (count := decisions[name])],
         "band": cohort.band,
         "bundle": record.bundle,
         "when": report_head.moment(record.continued),

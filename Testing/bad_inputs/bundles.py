@@ -39,7 +39,7 @@ class Damage:
 
 def restamp(folder: Path, name: str) -> None:
     """Makes the manifest agree with a changed file, as somebody who builds a bad bundle would."""
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     data = (folder / name).read_bytes()
     manifest["files"][name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     (folder / MANIFEST).write_text(json.dumps(manifest))
@@ -97,7 +97,7 @@ def _other_head(state: dict[str, Any]) -> None:
 
 def _manifest(change: Callable[[dict[str, Any]], object]):
     def spoil(folder: Path) -> None:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         change(manifest)
         (folder / MANIFEST).write_text(json.dumps(manifest))
 

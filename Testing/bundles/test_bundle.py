@@ -74,7 +74,7 @@ def test_a_bundle_is_not_written_over_something_else(tmp_path):
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     with pytest.raises(InputError, match="not a bundle"):
         write_bundle(None, tmp_path / "thesis")  # type: ignore[arg-type]
-    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text(encoding="utf-8") == "precious"
 
 
 def test_the_card_is_listed_in_the_manifest(random_bundle):

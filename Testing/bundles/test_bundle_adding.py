@@ -67,7 +67,7 @@ def test_a_damaged_bundle_leaves_the_one_before(random_bundle, tmp_path, store):
 def test_a_bundle_takes_the_place_of_its_older_self(random_bundle, tmp_path, store):
     add_bundle(str(random_bundle))
     copy = shutil.copytree(random_bundle, tmp_path / "copy")
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
     (copy / "manifest.json").write_text(json.dumps({**manifest, "version": "1"}))
     add_bundle(str(copy))
     assert open_bundle("random").manifest.version == "1"

@@ -65,7 +65,7 @@ def test_a_link_in_the_zip_is_refused(random_bundle, tmp_path, store):
 @pytest.mark.parametrize("name", ["../docs/README.md", "/etc/hostname", "..\\x", "C:x"])
 def test_a_manifest_that_lists_a_file_outside_is_refused(name, random_bundle, tmp_path, store):
     copy = shutil.copytree(random_bundle, tmp_path / "copy")
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
     manifest["files"][name] = manifest["files"]["docs/README.md"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="leaves the bundle"):
@@ -76,7 +76,7 @@ def test_a_manifest_that_lists_a_file_outside_is_refused(name, random_bundle, tm
 @pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "", "dot.", DEFAULT_BUNDLE])
 def test_a_name_that_cannot_be_used_is_refused(name, random_bundle, tmp_path, store):
     copy = shutil.copytree(random_bundle, tmp_path / "copy")
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
     (copy / "manifest.json").write_text(json.dumps({**manifest, "name": name}))
     with pytest.raises(BundleError, match="name"):
         add_bundle(str(copy))

@@ -87,7 +87,7 @@ def test_a_card_that_is_not_the_publishers_is_refused(harm, random_bundle, store
     elif harm == "gone":
         card.unlink()
     elif harm == "unlisted":
-        values = json.loads(manifest.read_text())
+        values = json.loads(manifest.read_text(encoding="utf-8"))
         del values["files"][bundle_store.CARD]
         manifest.write_text(json.dumps(values))
     elif harm == "no manifest":

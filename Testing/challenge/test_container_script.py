@@ -93,7 +93,7 @@ def test_the_script_predicts_without_a_network(small_case, small_bundle, tmp_pat
     assert [path.name for path in outputs.iterdir()] == ["RJPD_001"]
     names = {path.name for path in (outputs / "RJPD_001").iterdir()}
     assert names == {"NM_pred.nii.gz", "QSM_pred.nii.gz", "PD_pred.txt"}
-    assert (outputs / "RJPD_001" / "PD_pred.txt").read_text() in ("0", "1")
+    assert (outputs / "RJPD_001" / "PD_pred.txt").read_text(encoding="utf-8") in ("0", "1")
 
 
 @on_linux

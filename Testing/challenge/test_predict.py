@@ -35,6 +35,12 @@ def test_a_case_that_cannot_be_used_is_one_line_and_the_others_go_on(predict, tm
     assert {path.name for path in (tmp_path / "outputs" / "RJPD_001").iterdir()} == FILES
 
 
+def test_a_folder_with_nothing_in_it_is_named(predict, tmp_path):
+    (tmp_path / "inputs" / "not_copied").mkdir()
+    said = [event.get("text", "") for event in predict()[1]]
+    assert "Passed over, with no QSM or NM file in them: not_copied, notes" in said
+
+
 def test_what_a_killed_run_left_goes_before_its_case_is_looked_at(predict, tmp_path):
     left = tmp_path / "outputs" / "sub-3" / ".partial-abcdefgh"
     left.mkdir(parents=True)
@@ -80,8 +86,10 @@ def test_the_vote_is_that_of_a_diagnosis(predict, small_case, small_bundle, tmp_
     expected = Diagnoser(parameters).diagnose(find_case(small_case)).examination.probability_pd
     _, events, _ = predict()
     out = tmp_path / "outputs" / "RJPD_001"
-    assert float((out / "PD_prob.txt").read_text()) == pytest.approx(expected, abs=1e-6)
-    assert (out / "PD_pred.txt").read_text() == str(int(expected >= 0.5))
+    assert float((out / "PD_prob.txt").read_text(encoding="utf-8")) == pytest.approx(
+        expected, abs=1e-6
+    )
+    assert (out / "PD_pred.txt").read_text(encoding="utf-8") == str(int(expected >= 0.5))
     assert cases(events)["RJPD_001"]["probability_pd"] == pytest.approx(expected, abs=1e-9)
 
 

@@ -26,7 +26,7 @@ def test_a_refused_classification_leaves_masks_and_a_stand_in(predict, networks,
     assert events[-1]["without_vote"] == 1
     # A probability of an earlier run must not stand beside the stand-in.
     assert {path.name for path in out.iterdir()} == FILES - {"PD_prob.txt"}
-    assert (out / "PD_pred.txt").read_text() == "0"
+    assert (out / "PD_pred.txt").read_text(encoding="utf-8") == "0"
     assert set(np.unique(read(out / "QSM_pred.nii.gz")[1])) == {0, *range(1, 9), 15, 16}
     # It is no finished case either.
     assert states(predict("--skip-existing")[1])["RJPD_001"] == "no vote"

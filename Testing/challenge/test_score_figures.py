@@ -16,6 +16,7 @@ from MRNLib.challenge.regions import REGIONS, STRUCTURES, region_score
 from MRNLib.challenge.scoring import score
 from MRNLib.challenge.segmentation import SegmentationScore, highest
 from MRNLib.challenge.tables import organisers_rows
+from MRNLib.delong import auc_interval
 from MRNLib.metrics import proportion
 
 # What metric.py of github.com/Ruijin-IMIT/PDCADxFoundation (MIT licence) wrote of the masks in
@@ -187,8 +188,21 @@ def test_diagnoses():
     # The mean of both classes': .75 of PD (3 of 4 right, 1 too many) and .5 of healthy.
     assert found.figures["f1"][0] == pytest.approx(0.625)
     assert found.figures["auc"][0] == pytest.approx(6 / 8)  # two of eight pairs the wrong way
+    value, low, high = found.figures["accuracy"]
+    assert low <= value <= high
+    for name in ("f1", "auc"):  # of two healthy ones
+        assert math.isnan(found.figures[name][1])
+    assert found.notes == ("No interval of F1 and AUC: they need 5 cases of each class.",)
+
+
+def test_intervals_of_five_cases_of_each_class():
+    truth, predicted = [1, 0] * 5, [1, 0] * 4 + [0, 0]
+    probabilities = [0.9, 0.2, 0.8, 0.1, 0.7, 0.6, 0.95, 0.3, 0.4, 0.15]
+    found = classification_score(classified(truth, predicted, probabilities), 10)
     for value, low, high in found.figures.values():
-        assert low <= value <= high
+        assert low < value < high or value == high == 1
+    assert found.figures["auc"] == auc_interval(truth, probabilities)
+    assert found.notes == ()
 
 
 def test_no_area_without_all_probabilities():

@@ -40,7 +40,7 @@ def stub(models, worker):
     template = examination()
 
     def diagnose(case, progress):
-        order = json.loads(case.qsm.read_text())
+        order = json.loads(case.qsm.read_text(encoding="utf-8"))
         obey(order, progress)
         digest = hashlib.sha256(case.nm.read_bytes()).digest()
         result = dataclasses.replace(

@@ -9,10 +9,13 @@ from cohort_page_helpers import page, plain, rows_of, some, write_run
 def test_labels_for_some_and_for_strangers(tmp_path):
     labels = tmp_path / "labels.csv"
     labels.write_text("id,diagnosis\nP0,HC\nP1,PD\nP2,HC\nX1,PD\n")
-    text = page(write_run(tmp_path / "out", some(9)), labels=labels)
+    told = []
+    text = page(write_run(tmp_path / "out", some(9)), labels=labels, warn=told.append)
     seen = plain(text)
+    assert all(line in seen for line in told)
+    assert len(told) == 2
     assert "6 cases without a label" in seen
-    assert "names 1 that are not in this cohort" in seen
+    assert "Not in this cohort: 1 case of the labels' table (X1)." in seen
     assert "2 controls and 1 patient with PD" in seen
     assert "Too few for a ROC curve and calibration" in seen
     assert "Groups are not tested against each other" in seen

@@ -45,7 +45,7 @@ def test_notices_and_head(text):
     assert NOT_ATYPICAL in seen
     assert "26 of 30 cases done, 4 failed" in seen
     assert "Model made-up 1, trained on people." in seen
-    assert "4 cases with a label failed and are in no figure." in seen
+    assert "Failed, and therefore in no figure: 4 cases with a label." in seen
 
 
 def test_folders_are_not_told(text):
@@ -188,7 +188,11 @@ def test_the_page_grows_little_with_the_cohort(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("labels", "said"),
-    [("id,diagnosis\nX,PD\n", "names none of the 30 cases"), ("a,b\n1,2\n", "columns found")],
+    [
+        ("id,diagnosis\nX,PD\n", "names none of the 30 cases"),
+        ("a,b\n1,2\n", "columns found"),
+        ("id,diagnosis\n", "a header and no row below it"),
+    ],
 )
 def test_a_table_that_does_not_fit_is_refused(cohort, tmp_path, labels, said):
     table = tmp_path / "labels.csv"

@@ -148,7 +148,9 @@ def test_records_of_several_settings_are_told_apart(tmp_path, capfd):
         assert run_command(["cohort", command, str(out)]) == 0
         said = " ".join(capfd.readouterr().err.split())
         assert said.startswith("Warning: 3 of 6 records were made with another bundle or other")
-    assert "3 of 6 records were made with another bundle" in (out / "cohort.html").read_text()
+    assert "3 of 6 records were made with another bundle" in (out / "cohort.html").read_text(
+        encoding="utf-8"
+    )
     new = read_cohort(out).settings_hash
     assert hashes(out) == [new] * 3 + [old] * 3
     assert hashes(out, "failed") == [new]
@@ -165,7 +167,9 @@ def test_settings_that_make_no_difference_and_old_records_are_no_mixture(tmp_pat
     go(order(folder, out))
     for number in range(3):
         path = out / "cases" / f"case_{number:04d}.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"settings_hash": None}))
+        path.write_text(
+            json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"settings_hash": None})
+        )
     assert write_tables(out)[1] == ""
     assert set(hashes(out)) == {""}
     assert "done" not in go(order(folder, out, given_masks=False)).values()

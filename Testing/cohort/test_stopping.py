@@ -97,7 +97,7 @@ def test_a_run_that_lost_its_folder_does_not_end_as_if_all_were_done(
         assert "the same command goes on" in said.out
     else:
         assert "another run goes on with this folder" in said.out
-        assert (out / TICKET).read_text() == newcomer
+        assert (out / TICKET).read_text(encoding="utf-8") == newcomer
 
 
 def test_cases_that_did_not_end_are_no_success(tmp_path, capfd, monkeypatch):
@@ -116,7 +116,7 @@ def test_cases_that_did_not_end_are_no_success(tmp_path, capfd, monkeypatch):
 def test_a_displaced_run_leaves_the_newcomers_ticket(tmp_path):
     with alone(tmp_path):
         (tmp_path / TICKET).write_text("another run")
-    assert (tmp_path / TICKET).read_text() == "another run"
+    assert (tmp_path / TICKET).read_text(encoding="utf-8") == "another run"
     with alone(tmp_path) as ticket:
-        assert (tmp_path / TICKET).read_text() == ticket
+        assert (tmp_path / TICKET).read_text(encoding="utf-8") == ticket
     assert not (tmp_path / TICKET).exists()

@@ -73,7 +73,7 @@ def test_cells_of_several_tables_are_run_once(data, tmp_path, no_training):
     assert len(whole.jobs) == len(CELLS)
     assert run_plan(whole, Board(say=lambda _: None), workers=0, replace=False) == {}
     assert no_training == list(CELLS)
-    page = write_pages(whole, {}, command="a command").read_text()
+    page = write_pages(whole, {}, command="a command").read_text(encoding="utf-8")
     for number in range(2, 10):
         assert f"## Table {number}. " in page
     assert "not run" not in page
@@ -103,7 +103,7 @@ def test_changed_settings_are_refused_or_trained_again(data, tmp_path, no_traini
     assert "--replace" in str(caught.value)
     assert no_training == []
     # The tables of what is asked for are without the cells of other settings.
-    assert "not run" in write_pages(changed, {}, command="").read_text()
+    assert "not run" in write_pages(changed, {}, command="").read_text(encoding="utf-8")
     run_plan(changed, board, workers=0, replace=True)
     assert no_training == [FULL, "mrn-global"]
     assert changed.unfinished() == []
@@ -123,7 +123,7 @@ def test_without_oracles_none_is_asked_for(tmp_path, no_training):
     assert ORACLES not in [job.cell.key for job in whole.jobs]
     assert {job.settings["trained_on"] for job in whole.jobs if job.settings} == {"human"}
     run_plan(whole, Board(say=lambda _: None), workers=0, replace=False)
-    assert "oracle" not in write_pages(whole, {}, command="").read_text().lower()
+    assert "oracle" not in write_pages(whole, {}, command="").read_text(encoding="utf-8").lower()
 
 
 @pytest.mark.parametrize("name", ["draws", "threads"])
@@ -229,7 +229,7 @@ def test_a_failed_cell_is_in_the_exit_code_and_the_tables_are_there(
     told = capsys.readouterr()
     assert "mrn-global: failed: the loss became nan" in told.out
     assert "1 cells failed: mrn-global" in told.err
-    page = (tmp_path / "tables.md").read_text()
+    page = (tmp_path / "tables.md").read_text(encoding="utf-8")
     assert "failed: the loss became nan" in page
     assert "python Training/reproduce_tables.py --tables=8" in page
 
@@ -240,7 +240,7 @@ def test_the_tables_can_be_written_without_training(data, tmp_path, no_training)
         == 0
     )
     assert no_training == []
-    assert "not run" in (tmp_path / "tables.md").read_text()
+    assert "not run" in (tmp_path / "tables.md").read_text(encoding="utf-8")
 
 
 def test_the_readmes_commands_are_understood(tmp_path):

@@ -146,7 +146,7 @@ def test_a_defect_is_one_line_and_a_file(data, tmp_path, monkeypatch):
     job = make_job(CELL, data, tmp_path)
     outcome = run_cell(job)
     assert outcome.error == f"RuntimeError: first line (all of it in {job.error_file})"
-    assert "second line" in job.error_file.read_text()
+    assert "second line" in job.error_file.read_text(encoding="utf-8")
 
 
 def test_a_full_disk_is_one_line(data, tmp_path, monkeypatch):
@@ -164,8 +164,8 @@ def test_a_row_of_another_fold_trains_on_others(data, tmp_path, finished):
     cell = Cell("other", "mrn", fold=1)
     job = make_job(cell, data, tmp_path)
     assert run_cell(job).error == ""
-    record = json.loads((job.folder / "fold_1.json").read_text())
-    first = json.loads((finished.folder / "fold_0.json").read_text())
+    record = json.loads((job.folder / "fold_1.json").read_text(encoding="utf-8"))
+    first = json.loads((finished.folder / "fold_0.json").read_text(encoding="utf-8"))
     assert not set(record["held_out_patients"]) & set(first["held_out_patients"])
     assert len(record["held_out_patients"]) == 2
     assert list(read_result(job.result_file).margins) == [""]

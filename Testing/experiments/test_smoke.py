@@ -96,5 +96,5 @@ def test_all_tables_from_digital_patients(data, tmp_path):
         assert all(row["auc"] or row["cells"] in missing for row in rows)
     for name in ("roc", "reliability", "decision", "masking", "components"):
         assert (out / f"{name}.png").stat().st_size > 10_000
-    identity = json.loads((out / "trainings" / FULL / "cell.json").read_text())
+    identity = json.loads((out / "trainings" / FULL / "cell.json").read_text(encoding="utf-8"))
     assert identity == read_result(out / "cells" / f"{FULL}.json").identity

@@ -43,7 +43,7 @@ class World:
             self.fill(wanted)
 
     def pip_install(self, arguments, constraints, requester):
-        text = Path(constraints).read_text()
+        text = Path(constraints).read_text(encoding="utf-8")
         if self.call("pip", arguments, constraints=text, requester=requester):
             self.fill(arguments[2:])
 

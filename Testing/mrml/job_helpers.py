@@ -57,7 +57,7 @@ class Heard:
 def running(pid):
     """Whether a process is there and is no zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"

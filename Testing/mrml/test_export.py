@@ -93,7 +93,7 @@ def test_everything_of_a_case_goes_into_its_folder(session, patient, diagnose, t
     written = export.export_files(session, out)
     assert (written.folder, written.case, written.changes) == (target, "case (1)", ())
     assert (target / "QSM_mask.nii.gz").read_bytes() == patient.qsm_mask.read_bytes()
-    assert json.loads((target / "exported.json").read_text())["case"] == "case (1)"
+    assert json.loads((target / "exported.json").read_text(encoding="utf-8"))["case"] == "case (1)"
     assert list(out.iterdir()) == [target]  # nothing half written is left
 
 

@@ -47,7 +47,7 @@ def test_an_identifier_says_more_than_name_and_code():
 
 
 def test_the_terminology_file_is_what_the_anatomy_says():
-    assert json.loads(TERMS.read_text()) == terminology()
+    assert json.loads(TERMS.read_text(encoding="utf-8")) == terminology()
 
 
 def test_slicer_finds_every_nucleus_in_the_terminology(scene):

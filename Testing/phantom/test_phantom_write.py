@@ -68,7 +68,7 @@ def test_the_library_reads_a_case_as_a_phantom(folder):
 
 
 def test_the_truth_lies_beside_the_images(folder, whole):
-    said = json.loads((folder / "truth.json").read_text())
+    said = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     assert said["diagnosis"] == whole.truth.diagnosis
     assert said["latent"] == whole.truth.latent
 
@@ -85,7 +85,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_labels_are_merged_and_sorted(tmp_path):
     write_labels(tmp_path, {"PHM_2": sample_truth(2, "PD")})
     write_labels(tmp_path, {"PHM_1": sample_truth(1, "HC"), "PHM_2": sample_truth(2, "HC")})
-    assert (tmp_path / "labels.csv").read_text() == "ID,label\nPHM_1,0\nPHM_2,0\n"
+    assert (tmp_path / "labels.csv").read_text(encoding="utf-8") == "ID,label\nPHM_1,0\nPHM_2,0\n"
 
 
 def test_a_cohort_is_read_back_with_its_diagnoses(tmp_path):
@@ -130,7 +130,9 @@ def test_tissue_goes_into_mask_files_of_any_orientation(control, tmp_path):
     assert np.array_equal(sitk.GetArrayViewFromImage(made), control.qsm_mask)
     assert made.GetOrigin() == pytest.approx((3.0, -4.0, 5.0), abs=1e-3)
     assert is_phantom(sitk.ReadImage(str(case / "QSM.nii.gz")))
-    assert (tmp_path / "out" / "labels.csv").read_text() == "ID,label\nPHM_9600001,0\n"
+    assert (tmp_path / "out" / "labels.csv").read_text(
+        encoding="utf-8"
+    ) == "ID,label\nPHM_9600001,0\n"
 
 
 def test_masks_of_two_patients_are_refused(tmp_path):

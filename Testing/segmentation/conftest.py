@@ -71,7 +71,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
                 break
             time.sleep(0.5)
         assert done.exists(), "the worker that trains the tiny nnU-Net did not finish"
-        assert done.read_text() == "trained", "training the tiny nnU-Net failed in another worker"
+        assert done.read_text(encoding="utf-8") == "trained", (
+            "training the tiny nnU-Net failed in another worker"
+        )
     else:
         sys.path.insert(0, str(TRAINING))
         outcome = "failed"

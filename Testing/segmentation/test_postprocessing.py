@@ -90,7 +90,7 @@ def test_the_choice_is_made_on_held_out_cases_and_kept(trained, tmp_path):
 
     helped = [one.label for one in compared if one.helps]
     assert helped, "no part was removed, so the test shows nothing"
-    settings = json.loads((segmenter / "settings.json").read_text())
+    settings = json.loads((segmenter / "settings.json").read_text(encoding="utf-8"))
     assert settings["keep_largest"] == helped
     assert settings["folds"] == [0]
     assert "| kept alone |" in page("NM", compared)

@@ -93,14 +93,14 @@ def test_folds_are_imported_by_number_and_post_processed(run, trained, tmp_path,
     words = ("--work", trained.work, "--out", tmp_path)
     assert run("import", *words, *NM, "--fold", "0") == 0
     settings = tmp_path / "segmenter_nm" / "settings.json"
-    assert json.loads(settings.read_text())["folds"] == [0]
+    assert json.loads(settings.read_text(encoding="utf-8"))["folds"] == [0]
     assert run("postprocess", *words, "--modality", "NM") == 0
-    page = (tmp_path / "postprocessing_nm.md").read_text()
+    page = (tmp_path / "postprocessing_nm.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| NM-SN")]
     chosen = [number for number, row in enumerate(rows, start=1) if "kept alone" in row]
     assert len(rows) == 2
     assert all(row.split("|")[2].strip() == "1" for row in rows)
-    assert json.loads(settings.read_text())["keep_largest"] == chosen
+    assert json.loads(settings.read_text(encoding="utf-8"))["keep_largest"] == chosen
     assert page.strip() in capsys.readouterr().out
 
 

@@ -28,7 +28,7 @@ class Evil:
 
 
 def edit_json(path, change):
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content))
 

@@ -59,7 +59,9 @@ def test_a_cohort_is_outlined_and_compared(run, trained, tmp_path, capsys):
     named = ["--predictions", f"first={out}", "--predictions", f"second={out}"]
     assert run("compare", "--data", cohort, *named, "--out", page) == 0
     found = score(cohort, out).segmentation
-    row = next(line for line in page.read_text().splitlines() if line.startswith("| NM-SN"))
+    row = next(
+        line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| NM-SN")
+    )
     cells = [cell.strip() for cell in row.split("|")[2:-1]]
     assert cells[:3] == cells[3:]
     assert cells[0].startswith(
@@ -101,7 +103,9 @@ def test_each_segmentation_has_its_own_columns_and_what_it_missed(run, tmp_path,
     named = [f"--predictions={name}={tmp_path / name}" for name in ("shifted", "right", "without")]
     page = tmp_path / "pages" / "page.md"
     assert run("compare", "--data", cohort, *named, "--out", page) == 0
-    row = next(line for line in page.read_text().splitlines() if line.startswith("| NM-SN"))
+    row = next(
+        line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| NM-SN")
+    )
     cells = [cell.strip() for cell in row.split("|")[2:-1]]
     assert cells[1::3] == ["1.00", "0.00", "0.00"]
     assert cells[2::3] == ["", "", "2"]
@@ -120,7 +124,7 @@ def test_a_case_that_could_not_be_scored_is_said_by_the_exit_code(run, tmp_path)
     shutil.copy(cohort / "TOY_000" / "NM_mask.nii.gz", folder / PREDICTED)
     words = ("--predictions", f"some={tmp_path / 'out'}", "--out", tmp_path / "page.md")
     assert run("compare", "--data", cohort, *words) == 3
-    assert "NM of 1 cases" in (tmp_path / "page.md").read_text()
+    assert "NM of 1 cases" in (tmp_path / "page.md").read_text(encoding="utf-8")
 
 
 def test_masks_of_other_networks_are_not_taken_for_these(run, trained, tmp_path, capsys):
@@ -131,7 +135,7 @@ def test_masks_of_other_networks_are_not_taken_for_these(run, trained, tmp_path,
     assert run(*words) == 0
     mask = sitk.ReadImage(str(out / "TOY_000" / PREDICTED))
     assert "Research use only" in mask.GetMetaData("descrip")
-    settings = json.loads((segmenter / "settings.json").read_text())
+    settings = json.loads((segmenter / "settings.json").read_text(encoding="utf-8"))
     (segmenter / "settings.json").write_text(json.dumps(settings | {"keep_largest": [1]}))
     assert run(*words) == 2
     assert "masks of other networks" in capsys.readouterr().err
@@ -155,7 +159,7 @@ def test_out_of_fold_each_case_has_the_network_that_did_not_see_it(run, trained,
     (segmenter / "fold_0.safetensors").rename(segmenter / "fold_1.safetensors")
     weights = load_file(segmenter / "fold_1.safetensors")
     save_file({name: 0 * one for name, one in weights.items()}, segmenter / "fold_0.safetensors")
-    settings = json.loads((segmenter / "settings.json").read_text())
+    settings = json.loads((segmenter / "settings.json").read_text(encoding="utf-8"))
     (segmenter / "settings.json").write_text(json.dumps(settings | {"folds": [1, 0]}))
     (work / "preprocessed" / DATASET).mkdir(parents=True)
     write_split(Workspace(work), DATASET, [([], ["TOY_000"]), ([], ["TOY_001"])])

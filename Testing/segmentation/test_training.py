@@ -30,7 +30,7 @@ def test_images_are_canonical_before_nnunet_sees_them(tmp_path):
     original = sitk.ReadImage(str(tmp_path / "cohort" / "TOY_000" / "NM_mask.nii.gz"))
     expected = sitk.GetArrayFromImage(original)[:, ::-1]
     np.testing.assert_array_equal(sitk.GetArrayFromImage(label), expected)
-    description = json.loads((dataset.folder / "dataset.json").read_text())
+    description = json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8"))
     assert description["labels"] == {"background": 0, "NM-SN right": 1, "NM-SN left": 2}
     assert dataset.identifier == 504
 
@@ -47,7 +47,7 @@ def test_cases_without_a_mask_are_left_out_and_named(tmp_path):
     dataset = write_raw_dataset(read_cohort(tmp_path / "cohort"), "NM", ["NM"], tmp_path / "raw")
     assert [case.identifier for case in dataset.cases] == ["TOY_000", "TOY_002", "TOY_003"]
     assert dataset.left_out_note() == ("NM: 1 of 4 cases left out (needed: NM, NM_mask): TOY_001")
-    description = json.loads((dataset.folder / "dataset.json").read_text())
+    description = json.loads((dataset.folder / "dataset.json").read_text(encoding="utf-8"))
     assert description["numTraining"] == len(list((dataset.folder / "labelsTr").iterdir())) == 3
 
 
@@ -112,7 +112,9 @@ def test_only_written_cases_are_in_the_split(tmp_path, monkeypatch, capsys):
     assert "1 of 7 cases left out (needed: NM, NM_mask): TOY_004" in capsys.readouterr().out
     folder = "Dataset504_PDSegNM"
     written = json.loads(
-        (tmp_path / "work" / "preprocessed" / folder / "splits_final.json").read_text()
+        (tmp_path / "work" / "preprocessed" / folder / "splits_final.json").read_text(
+            encoding="utf-8"
+        )
     )
     there = {path.stem for path in (tmp_path / "work" / "raw" / folder / "labelsTr").iterdir()}
     assert len(there) == 6
@@ -122,7 +124,7 @@ def test_only_written_cases_are_in_the_split(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize(("modality", "labels"), [("QSM", 17), ("NM", 3)])
 def test_tiny_networks_are_tiny(trained, tmp_path, modality, labels):
-    full = json.loads((trained.results / "plans.json").read_text())
+    full = json.loads((trained.results / "plans.json").read_text(encoding="utf-8"))
     small = plans.tiny_plans(full, plans.TINY[modality])
     dataset = {
         "labels": {"background": 0} | {f"n{label}": label for label in range(1, labels)},
@@ -135,11 +137,11 @@ def test_tiny_networks_are_tiny(trained, tmp_path, modality, labels):
 
 
 def test_training_does_not_mirror_and_is_named_for_what_it_is(trained):
-    settings = json.loads((trained.segmenter / "settings.json").read_text())
+    settings = json.loads((trained.segmenter / "settings.json").read_text(encoding="utf-8"))
     assert settings["trainer"] == plans.TINY_TRAINER
-    log = next((trained.results / "fold_0").glob("training_log*.txt")).read_text()
+    log = next((trained.results / "fold_0").glob("training_log*.txt")).read_text(encoding="utf-8")
     assert "Validation of whole volumes is left to MRN" in log
-    kept = json.loads((trained.segmenter / "plans.json").read_text())
+    kept = json.loads((trained.segmenter / "plans.json").read_text(encoding="utf-8"))
     assert kept["configurations"]["3d_fullres"]["mrn_training"]["iterations"] == 300
     import torch
 
