@@ -49,7 +49,18 @@ CORES = os.cpu_count() or 1
 
 Work = Annotated[Path, typer.Option(help="nnU-Net's folders go below this.")]
 Modalities = Annotated[list[Modality], typer.Option(help="Which of the two; can be repeated.")]
-Scale = Annotated[Literal["full", "tiny"], typer.Option(help="Size of the networks, see above.")]
+Scale = Annotated[
+    Literal["full", "tiny"],
+    typer.Option(
+        help="full is the paper's, nnU-Net's own plan and 250 epochs, for a GPU; tiny is a narrow "
+        "network that trains without one. The same one for prepare, train and import."
+    ),
+]
+TINY_EPOCHS = ", ".join(f"{name} {plan.schedule.epochs}" for name, plan in TINY.items())
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Length of a tiny training; otherwise {TINY_EPOCHS}."),
+]
 Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")]
 Processes = Annotated[int, typer.Option(min=1, help="Processes that nnU-Net may start.")]
 Imported = Annotated[Path, typer.Option(help="Holds segmenter_qsm and segmenter_nm.")]
@@ -66,7 +77,7 @@ def prepare(
         bool, typer.Option("--with-t1", help="Give the QSM network T1 as a second input.")
     ] = False,
     scale: Scale = "full",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Length of a tiny training.")] = None,
+    epochs: Epochs = None,
     validation: Annotated[
         int | None, typer.Option(help="Hold out this many last cases instead of five folds.")
     ] = None,

@@ -50,6 +50,18 @@ def test_steps_out_of_turn_are_told_apart(run, tmp_path, capsys):
     assert "name either --work or --data" in capsys.readouterr().err
 
 
+def test_help_says_what_the_scales_are_and_how_long_a_training(run, capsys):
+    for step in ("prepare", "train", "import"):
+        assert run(step, "--help") == 0
+        said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert "250 epochs" in said
+        assert "narrow network" in said
+        assert "above" not in said
+        if step == "prepare":
+            for name, plan in plans.TINY.items():
+                assert f"{name} {plan.schedule.epochs}" in said
+
+
 def test_trained_folds_keep_their_split(trained):
     workspace = Workspace(trained.work)
     names = [f"TOY_{number:03d}" for number in range(5)]
