@@ -168,10 +168,10 @@ def postprocess(
     """Chooses of which nuclei only the largest connected part is kept, on held-out cases.
 
     Where the challenge's region score of a nucleus is higher with its largest part alone, the
-    network in OUT keeps that part from now on.
+    network in OUT keeps that part from now on. A nucleus that it does not outline is left alone.
     """
     from MRNLib.challenge.outlining import segmenter_folder
-    from MRNLib.challenge.postprocessing import choose, cohort_pairs, folds_pairs, page
+    from MRNLib.challenge.postprocessing import choose, cohort_pairs, doubts, folds_pairs, page
 
     if (work is None) == (data is None):
         raise InputError("name either --work or --data")
@@ -187,10 +187,13 @@ def postprocess(
                 pairs = cohort_pairs(
                     folder, one.value, cases, device=device, progress=report, skipped=talk.warn
                 )
-            text = page(one, choose(folder, pairs))
+            compared = choose(folder, pairs)
+        text = page(one, compared)
         with replaced(out / f"postprocessing_{one.lower()}.md") as file:
             file.write_text(text, encoding="utf-8")
         print(text, flush=True)
+        for doubt in doubts(compared):
+            talk.warn(f"{one}: {doubt}")
 
 
 def _say(fraction: float, message: str) -> None:

@@ -113,7 +113,9 @@ def test_folds_are_imported_by_number_and_post_processed(run, trained, tmp_path,
     assert len(rows) == 2
     assert all(row.split("|")[2].strip() == "1" for row in rows)
     assert json.loads(settings.read_text())["keep_largest"] == chosen
-    assert page.strip() in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert page.strip() in said.out
+    assert "Warning: NM: chosen on fewer than 10 held-out cases (1)" in " ".join(said.err.split())
 
 
 def _write_t1_cohort(folder: Path, count: int) -> None:
