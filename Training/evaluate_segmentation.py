@@ -22,13 +22,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from MRNLib.casefiles import survey_cohort
 from MRNLib.cli.console import EXIT_SOME_FAILED, ProgressStyle, Talk
 from MRNLib.cli.run import GOES_ON, run_script, script_group
+from MRNLib.cli.training import Device
 from MRNLib.errors import InputError
 from MRNLib.nnunet.commands import Workspace
 from MRNLib.writing import replaced, require_folder
@@ -45,7 +46,7 @@ def outline(
         Path | None,
         typer.Option(help="Each case by the fold that held it out: where they were trained."),
     ] = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")] = "cpu",
+    device: Device = "auto",
 ) -> int:
     """Outlines a cohort with imported networks; masks that they made before are kept.
 
@@ -54,8 +55,10 @@ def outline(
     """
     from MRNLib.challenge.outlining import all_folds, claim, out_of_fold, outline_cohort
     from MRNLib.challenge.prediction import one_line
+    from MRNLib.encoding import choose_device
 
     require_folder(out)
+    device = choose_device(device)
     talk = Talk(ProgressStyle.bar)
     cases, failed = survey_cohort(data), 0
     claim(out, segmenters, out_of_fold=work is not None)

@@ -11,13 +11,14 @@ COHORT has the challenge's layout:
 OUT is what export_bundle.py takes, and evaluate_segmentation.py for the segmentation track.
 Training goes on where it was stopped. --scale full is the paper's: nnU-Net's own plan, 250 epochs,
 no mirroring. --scale tiny is a narrow network for a machine without a GPU; give it to every step
-that takes it.
+that takes it. A GPU is used where there is one.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +29,7 @@ import typer
 from MRNLib.cases import read_cohort
 from MRNLib.cli.console import ProgressStyle, Talk
 from MRNLib.cli.run import GOES_ON, run_script, script_group
+from MRNLib.cli.training import Device
 from MRNLib.errors import InputError
 from MRNLib.nnunet import commands
 from MRNLib.nnunet.commands import Workspace
@@ -49,8 +51,18 @@ CORES = os.cpu_count() or 1
 
 Work = Annotated[Path, typer.Option(help="nnU-Net's folders go below this.")]
 Modalities = Annotated[list[Modality], typer.Option(help="Which of the two; can be repeated.")]
-Scale = Annotated[Literal["full", "tiny"], typer.Option(help="Size of the networks, see above.")]
-Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to compute.")]
+Scale = Annotated[
+    Literal["full", "tiny"],
+    typer.Option(
+        help="full is the paper's, nnU-Net's own plan and 250 epochs, for a GPU; tiny is a narrow "
+        "network that trains without one. The same one for prepare, train and import."
+    ),
+]
+TINY_EPOCHS = ", ".join(f"{name} {plan.schedule.epochs}" for name, plan in TINY.items())
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Length of a tiny training; otherwise {TINY_EPOCHS}."),
+]
 Processes = Annotated[int, typer.Option(min=1, help="Processes that nnU-Net may start.")]
 Imported = Annotated[Path, typer.Option(help="Holds segmenter_qsm and segmenter_nm.")]
 
@@ -66,7 +78,7 @@ def prepare(
         bool, typer.Option("--with-t1", help="Give the QSM network T1 as a second input.")
     ] = False,
     scale: Scale = "full",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Length of a tiny training.")] = None,
+    epochs: Epochs = None,
     validation: Annotated[
         int | None, typer.Option(help="Hold out this many last cases instead of five folds.")
     ] = None,
@@ -104,16 +116,28 @@ def train(
         list[int], typer.Option(help="Which fold to train; can be repeated.")
     ] = FIRST_FOLD,
     scale: Scale = "full",
-    device: Device = "cuda",
+    device: Device = "auto",
     processes: Processes = CORES,
 ) -> None:
     """Trains folds, one after the other."""
-    workspace = Workspace(work.resolve(), processes)
+    from MRNLib.encoding import choose_device
+
+    workspace, tiny = Workspace(work.resolve(), processes), scale == "tiny"
+
+    def startable(one: Modality) -> None:
+        for number in fold:
+            commands.require_fold(workspace, dataset_name(one), number, tiny=tiny)
+
+    _require_of_all(modality, startable)
+    used = choose_device(device)
+    if used == "cpu" and not tiny:
+        Talk(ProgressStyle.bar).warn(
+            "training --scale full on the CPU, which takes very long; --scale tiny, from prepare "
+            "on, is for machines without a GPU"
+        )
     for one in modality:
         for number in fold:
-            results = commands.train(
-                workspace, dataset_name(one), number, tiny=scale == "tiny", device=device
-            )
+            results = commands.train(workspace, dataset_name(one), number, tiny=tiny, device=used)
             print(f"{one}, fold {number}: {results}", flush=True)
 
 
@@ -131,13 +155,23 @@ def import_results(
 ) -> None:
     """Writes trained folds in the form of a bundle; their outputs are averaged there."""
     from MRNLib.challenge.outlining import segmenter_folder
+    from MRNLib.nnunet.importing import checkpoints
     from MRNLib.segmentation import import_nnunet_results
 
-    workspace = Workspace(work.resolve())
+    workspace, tiny = Workspace(work.resolve()), scale == "tiny"
+
+    def results(one: Modality) -> Path:
+        return workspace.results_folder(dataset_name(one), tiny)
+
+    def trained(one: Modality) -> None:
+        if not results(one).is_dir():
+            commands.require_scale(workspace, dataset_name(one), tiny=tiny)
+        checkpoints(results(one), folds=fold)
+
+    _require_of_all(modality, trained)
     for one in modality:
-        results = workspace.results_folder(dataset_name(one), scale == "tiny")
         target = segmenter_folder(out, one)
-        import_nnunet_results(results, target, full_precision=fp32, folds=fold)
+        import_nnunet_results(results(one), target, full_precision=fp32, folds=fold)
         print(f"{one}: {target}", flush=True)
 
 
@@ -152,18 +186,26 @@ def postprocess(
         typer.Option(metavar="COHORT", help="Or on other patients, by all folds together."),
     ] = None,
     modality: Modalities = BOTH,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Chooses of which nuclei only the largest connected part is kept, on held-out cases.
 
     Where the challenge's region score of a nucleus is higher with its largest part alone, the
-    network in OUT keeps that part from now on.
+    network in OUT keeps that part from now on. A nucleus that it does not outline is left alone.
     """
     from MRNLib.challenge.outlining import segmenter_folder
-    from MRNLib.challenge.postprocessing import choose, cohort_pairs, folds_pairs, page
+    from MRNLib.challenge.postprocessing import choose, cohort_pairs, doubts, folds_pairs, page
+    from MRNLib.encoding import choose_device
 
     if (work is None) == (data is None):
         raise InputError("name either --work or --data")
+
+    def imported(one: Modality) -> None:
+        if not (folder := segmenter_folder(out, one)).is_dir():
+            raise InputError("no trained network", file=folder, remedy="import it first")
+
+    _require_of_all(modality, imported)
+    device = choose_device(device)
     talk = Talk(ProgressStyle.bar)
     for one in modality:
         folder, name = segmenter_folder(out, one), dataset_name(one)
@@ -176,10 +218,36 @@ def postprocess(
                 pairs = cohort_pairs(
                     folder, one.value, cases, device=device, progress=report, skipped=talk.warn
                 )
-            text = page(one, choose(folder, pairs))
+            compared = choose(folder, pairs)
+        text = page(one, compared)
         with replaced(out / f"postprocessing_{one.lower()}.md") as file:
             file.write_text(text, encoding="utf-8")
         print(text, flush=True)
+        for doubt in doubts(compared):
+            talk.warn(f"{one}: {doubt}")
+
+
+def _require_of_all(modalities: Sequence[Modality], check: Callable[[Modality], object]) -> None:
+    """Checks all modalities before work on the first: what is wrong with one, and how to go on.
+
+    Raises:
+        InputError: A check failed.
+    """
+    failed: dict[Modality, InputError] = {}
+    for one in modalities:
+        try:
+            check(one)
+        except InputError as error:
+            failed[one] = error
+    others = " ".join(f"--modality {one}" for one in modalities if one not in failed)
+    for one, error in failed.items():
+        ways = [error.remedy, f"leave {one} out: {others}" if others else None]
+        raise InputError(
+            f"{one}: {error.found}",
+            file=error.file,
+            expected=error.expected,
+            remedy="; or ".join(filter(None, ways)),
+        ) from error
 
 
 def _say(fraction: float, message: str) -> None:

@@ -37,6 +37,10 @@ from MRNLib.writing import replaced
 Pair = tuple[NDArray[Any], NDArray[Any]]
 # The choice goes by distances in voxels alone.
 VOXELS = (1.0, 1.0, 1.0)
+# Below this mean Dice a network does not outline a nucleus: its largest part is any part.
+OUTLINED = 0.1
+# On fewer cases than this the choice is made all the same, with a warning.
+ENOUGH = 10
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,15 @@ class Comparison:
     hausdorff: tuple[float, float]
 
     @property
+    def outlined(self) -> bool:
+        """Whether the network finds it at all; without a case of both masks there is no Dice."""
+        return self.dice[0] >= OUTLINED
+
+    @property
     def helps(self) -> bool:
         """Whether the region score of the challenge is higher with the largest part alone."""
+        if not self.outlined:
+            return False
         before, after = (region_score(*one) for one in zip(self.dice, self.hausdorff, strict=True))
         return after > before
 
@@ -111,7 +122,7 @@ def page(modality: str, compared: Sequence[Comparison]) -> str:
             str(one.changed),
             *(f"{value:.4f}" for value in one.dice),
             *(f"{value:.2f}" for value in one.hausdorff),
-            "kept alone" if one.helps else "",
+            "kept alone" if one.helps else "" if one.outlined else "not outlined",
         ]
         for one in compared
     ]
@@ -129,6 +140,28 @@ def page(modality: str, compared: Sequence[Comparison]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def doubts(compared: Sequence[Comparison]) -> list[str]:
+    """What there is to say against the choice, in one line each."""
+
+    def said(some: Sequence[Comparison]) -> str:
+        return "all" if len(some) == len(compared) else ", ".join(one.name for one in some)
+
+    lines = []
+    if missed := [one for one in compared if not one.outlined]:
+        lines.append(
+            f"not outlined (no mean Dice of {OUTLINED} or more), so nothing was chosen: "
+            f"{said(missed)}"
+        )
+    if few := [one for one in compared if one.outlined and one.cases < ENOUGH]:
+        low, high = (end(one.cases for one in few) for end in (min, max))
+        number = str(low) if low == high else f"{low} to {high}"
+        lines.append(
+            f"chosen on fewer than {ENOUGH} held-out cases ({number}), which may be chance; more "
+            f"patients can be given with --data: {said(few)}"
+        )
+    return lines
 
 
 def choose(segmenter: Path, pairs: Iterable[Pair]) -> list[Comparison]:

@@ -182,6 +182,39 @@ def _split_file(workspace: Workspace, dataset: str) -> Path:
     return workspace.root / "preprocessed" / dataset / "splits_final.json"
 
 
+def require_scale(workspace: Workspace, dataset: str, *, tiny: bool) -> None:
+    """Refuses a dataset that was prepared with the other ``--scale`` alone.
+
+    Raises:
+        InputError: It was.
+    """
+    folder = workspace.root / "preprocessed" / dataset
+    scales = {"full": FULL_PLANS, "tiny": TINY_PLANS}
+    there = [
+        scale for scale, name in scales.items() if (folder / f"{name}_{CONFIGURATION}").is_dir()
+    ]
+    asked = "tiny" if tiny else "full"
+    if there and asked not in there:
+        raise InputError(
+            f"{dataset} was prepared with --scale {there[0]}, and not with --scale {asked}",
+            file=workspace.root,
+            remedy=f"give --scale {there[0]}, or prepare it again with --scale {asked}",
+        )
+
+
+def require_fold(workspace: Workspace, dataset: str, fold: int, *, tiny: bool) -> None:
+    """Refuses a training that nnU-Net could not start, or would start otherwise than meant.
+
+    Raises:
+        InputError: The dataset is not prepared, not with this scale, or has no such fold.
+    """
+    folds = len(read_split(workspace, dataset))
+    if fold >= folds:
+        # nnU-Net would draw a split of its own, and train on those that are held out here.
+        raise InputError(f"--fold {fold} of {dataset}", expected=f"0 to {folds - 1}")
+    require_scale(workspace, dataset, tiny=tiny)
+
+
 def train(workspace: Workspace, dataset: str, fold: int, *, tiny: bool, device: str) -> Path:
     """Trains one fold; goes on from the latest checkpoint if there is one.
 
@@ -189,12 +222,9 @@ def train(workspace: Workspace, dataset: str, fold: int, *, tiny: bool, device: 
         The results folder, with ``fold_N/checkpoint_final.pth``.
 
     Raises:
-        InputError: The dataset is not prepared, has no such fold, or nnU-Net's command failed.
+        InputError: As for :func:`require_fold`, or nnU-Net's command failed.
     """
-    folds = len(read_split(workspace, dataset))
-    if fold >= folds:
-        # nnU-Net would draw a split of its own, and train on those that are held out here.
-        raise InputError(f"--fold {fold} of {dataset}", expected=f"0 to {folds - 1}")
+    require_fold(workspace, dataset, fold, tiny=tiny)
     results = workspace.results_folder(dataset, tiny)
     trainer, plans, _ = results.name.split("__")
     options = ["-tr", trainer, "-p", plans, "-device", device]

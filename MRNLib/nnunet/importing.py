@@ -48,7 +48,7 @@ def import_nnunet_results(
     from safetensors.torch import save
 
     results, target = Path(results_folder), Path(destination)
-    files = _checkpoints(results, checkpoint, folds)
+    files = checkpoints(results, checkpoint, folds)
     plans = stored.read_json(results / stored.PLANS)
     dataset = stored.read_json(results / stored.DATASET)
     contents = [_read_checkpoint(file) for file in files.values()]
@@ -75,9 +75,14 @@ def import_nnunet_results(
     return target
 
 
-def _checkpoints(
-    results: Path, checkpoint: str, folds: Collection[int] | None
+def checkpoints(
+    results: Path, checkpoint: str = CHECKPOINT, folds: Collection[int] | None = None
 ) -> dict[int | str, Path]:
+    """The checkpoint of each fold; arguments as of :func:`import_nnunet_results`.
+
+    Raises:
+        BundleError: No fold is trained, or not one of those asked for.
+    """
     found: dict[int | str, Path] = {}
     for file in sorted(results.glob(f"fold_*/{checkpoint}")):
         name = file.parent.name.removeprefix("fold_")

@@ -12,7 +12,17 @@ import SimpleITK as sitk
 from toys import as_image, dice, toy_head, write_cohort
 
 from MRNLib.cases import read_cohort
-from MRNLib.challenge.postprocessing import choose, cohort_pairs, compare, folds_pairs, page
+from MRNLib.challenge.postprocessing import (
+    ENOUGH,
+    OUTLINED,
+    Comparison,
+    choose,
+    cohort_pairs,
+    compare,
+    doubts,
+    folds_pairs,
+    page,
+)
 from MRNLib.errors import BundleError, InputError
 from MRNLib.nnunet.commands import Workspace, write_split
 from MRNLib.nnunet.stored import load
@@ -54,6 +64,37 @@ def test_only_cases_that_have_the_nucleus_twice_count():
     assert np.isnan(missing.dice).all()
     assert not missing.helps
     assert "| kept alone |" not in page("NM", [there, missing])
+
+
+def test_a_nucleus_that_is_not_outlined_is_left_alone():
+    """A few voxels that touch it, and more elsewhere: the largest part would be chance."""
+    truth = np.zeros((4, 10, 40), np.uint8)
+    truth[1:3, 1:9, 2:12] = 1
+    predicted = np.zeros_like(truth)
+    predicted[1, 2:5, 2:4] = 1
+    predicted[1, 2, 30] = 1
+    pairs = [(truth, predicted)] * ENOUGH
+    (found,) = compare(pairs, {1: "one"})
+    assert 0 < found.dice[0] < OUTLINED
+    assert found.hausdorff[1] < found.hausdorff[0]
+    assert not found.helps
+    assert "| not outlined |" in page("NM", [found])
+    (said,) = doubts([found])
+    assert said == "not outlined (no mean Dice of 0.1 or more), so nothing was chosen: all"
+
+
+def test_a_choice_on_few_cases_is_doubted():
+    def compared(name, cases, dice):
+        return Comparison(1, name, cases, 0, (dice, dice), (1.0, 1.0))
+
+    enough, few = compared("CN left", ENOUGH, 0.9), compared("CN right", ENOUGH - 1, 0.9)
+    assert doubts([enough]) == []
+    (said,) = doubts([enough, few, compared("RN left", 4, 0.9)])
+    assert "fewer than 10 held-out cases (4 to 9)" in said
+    assert said.endswith(": CN right, RN left")
+    missed = compared("RN right", 0, float("nan"))
+    said = doubts([enough, missed, few])
+    assert [line.split(": ")[-1] for line in said] == ["RN right", "CN right"]
 
 
 def head_with_decoy() -> sitk.Image:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
+import torch
 from toys import write_cohort
 
 from MRNLib.cases import read_cohort
 from MRNLib.errors import InputError
-from MRNLib.nnunet import plans
+from MRNLib.nnunet import commands, plans
 from MRNLib.nnunet.commands import Workspace, require_split, write_split
 from MRNLib.nnunet.dataset import write_raw_dataset
 
@@ -48,6 +49,116 @@ def test_steps_out_of_turn_are_told_apart(run, tmp_path, capsys):
     assert "finish the training first" in capsys.readouterr().err
     assert run("postprocess", "--out", tmp_path) == 2
     assert "name either --work or --data" in capsys.readouterr().err
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What would have been started of nnU-Net, on a machine without a GPU."""
+    commands_started = []
+
+    def noted(workspace, command, *arguments, **settings):
+        commands_started.append((command, *arguments))
+
+    monkeypatch.setattr(commands, "run", noted)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    return commands_started
+
+
+def test_a_device_is_found_before_nnunet_is_started(
+    run, trained, started, monkeypatch, tmp_path, capsys
+):
+    words = ("train", "--work", trained.work, *NM)
+    assert run(*words, "--device", "cuda") == 2
+    said = capsys.readouterr().err.strip()
+    assert "PyTorch finds none" in said
+    assert "--device cpu" in said
+    assert len(said.splitlines()) <= 3
+    assert started == []
+    # The default takes what is there.
+    assert run(*words) == 0
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert run(*words) == 0
+    assert [one[one.index("-device") + 1] for one in started] == ["cpu", "cuda"]
+
+
+def test_no_masks_without_the_gpu_that_was_asked_for(run, trained, started, tmp_path, capsys):
+    import evaluate_segmentation
+
+    shutil.copytree(trained.segmenter, tmp_path / "segmenter_nm")
+    words = ("--out", tmp_path, "--work", trained.work, "--modality", "NM", "--device", "cuda")
+    assert run("postprocess", *words) == 2
+    assert "PyTorch finds none" in capsys.readouterr().err
+    write_cohort(tmp_path / "cohort", 1)
+    outline = ["outline", "--data", tmp_path / "cohort", "--segmenters", tmp_path]
+    outline += ["--out", tmp_path / "masks", "--device", "cuda"]
+    assert evaluate_segmentation.main([str(word) for word in outline]) == 2
+    assert "PyTorch finds none" in capsys.readouterr().err
+    assert not (tmp_path / "masks").exists()
+
+
+@pytest.mark.parametrize("step", ["train", "import"])
+def test_another_scale_than_it_was_prepared_with_is_refused(
+    run, trained, started, tmp_path, capsys, step
+):
+    words = ["--out", tmp_path / "out"] if step == "import" else []
+    assert run(step, "--work", trained.work, "--modality", "NM", *words) == 2
+    said = capsys.readouterr().err
+    assert f"{trained.work}: NM: {DATASET} was prepared with --scale tiny" in " ".join(said.split())
+    assert "give --scale tiny" in said
+    assert started == []
+
+
+def test_the_full_networks_are_not_trained_on_a_cpu_without_a_word(run, started, tmp_path, capsys):
+    folder = tmp_path / "preprocessed" / DATASET
+    (folder / f"{plans.FULL_PLANS}_{plans.CONFIGURATION}").mkdir(parents=True)
+    write_split(Workspace(tmp_path), DATASET, [(["A"], ["B"])])
+    words = ("train", "--work", tmp_path, "--modality", "NM")
+    assert run(*words) == 0
+    assert "--scale tiny" in capsys.readouterr().err
+    assert len(started) == 1
+    assert run(*words, "--scale", "tiny") == 2
+    assert "was prepared with --scale full" in capsys.readouterr().err
+    # Prepared with both, either is trained.
+    (folder / f"{plans.TINY_PLANS}_{plans.CONFIGURATION}").mkdir()
+    assert run(*words, "--scale", "tiny") == 0
+    assert "--scale" not in capsys.readouterr().err
+    assert len(started) == 2
+
+
+def test_nothing_is_done_for_one_modality_where_the_other_cannot_be(
+    run, trained, started, tmp_path, capsys
+):
+    """Both are the default; QSM is not prepared, not trained, not imported here."""
+    out, tiny = tmp_path / "out", ("--scale", "tiny")
+    work = ("--work", trained.work)
+    for step, words in (
+        ("train", (*work, *tiny)),
+        ("import", (*work, *tiny, "--out", out)),
+    ):
+        assert run(step, *words) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "QSM: " in said
+        assert "leave QSM out: --modality NM" in said
+    assert started == []
+    assert not out.exists()
+    assert run("import", *work, *tiny, "--out", out, "--modality", "NM") == 0
+    assert run("postprocess", *work, "--out", out) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "segmenter_qsm: QSM: no trained network" in said
+    assert "leave QSM out: --modality NM" in said
+    assert not (out / "postprocessing_nm.md").exists()
+
+
+def test_help_says_what_the_scales_are_and_how_long_a_training(run, capsys):
+    for step in ("prepare", "train", "import"):
+        assert run(step, "--help") == 0
+        said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert "250 epochs" in said
+        assert "narrow network" in said
+        assert "above" not in said
+        if step == "prepare":
+            for name, plan in plans.TINY.items():
+                assert f"{name} {plan.schedule.epochs}" in said
 
 
 def test_trained_folds_keep_their_split(trained):
@@ -101,7 +212,9 @@ def test_folds_are_imported_by_number_and_post_processed(run, trained, tmp_path,
     assert len(rows) == 2
     assert all(row.split("|")[2].strip() == "1" for row in rows)
     assert json.loads(settings.read_text(encoding="utf-8"))["keep_largest"] == chosen
-    assert page.strip() in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert page.strip() in said.out
+    assert "Warning: NM: chosen on fewer than 10 held-out cases (1)" in " ".join(said.err.split())
 
 
 def _write_t1_cohort(folder: Path, count: int) -> None:
