@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +28,7 @@ import typer
 from MRNLib.cases import read_cohort
 from MRNLib.cli.console import ProgressStyle, Talk
 from MRNLib.cli.run import GOES_ON, run_script, script_group
-from MRNLib.cli.training import Device
+from MRNLib.cli.training import Device, require_of_all
 from MRNLib.errors import InputError
 from MRNLib.nnunet import commands
 from MRNLib.nnunet.commands import Workspace
@@ -85,6 +84,10 @@ def prepare(
     processes: Processes = CORES,
 ) -> None:
     """Brings a cohort into nnU-Net's form: dataset, plan, preprocessed volumes, folds."""
+    if epochs is not None and scale == "full":
+        raise InputError(
+            "--epochs is of a tiny training", remedy="add --scale tiny, or leave it out"
+        )
     workspace = Workspace(work.resolve(), processes)
     cases = read_cohort(data)
     for one in modality:
@@ -113,7 +116,7 @@ def train(
     work: Work,
     modality: Modalities = BOTH,
     fold: Annotated[
-        list[int], typer.Option(help="Which fold to train; can be repeated.")
+        list[int], typer.Option(min=0, help="Which fold to train; can be repeated.")
     ] = FIRST_FOLD,
     scale: Scale = "full",
     device: Device = "auto",
@@ -128,7 +131,7 @@ def train(
         for number in fold:
             commands.require_fold(workspace, dataset_name(one), number, tiny=tiny)
 
-    _require_of_all(modality, startable)
+    require_of_all(modality, startable)
     used = choose_device(device)
     if used == "cpu" and not tiny:
         Talk(ProgressStyle.bar).warn(
@@ -148,7 +151,9 @@ def import_results(
     modality: Modalities = BOTH,
     fold: Annotated[
         list[int] | None,
-        typer.Option(help="Folds of the ensemble; can be repeated, all trained ones by default."),
+        typer.Option(
+            min=0, help="Folds of the ensemble; can be repeated, all trained ones by default."
+        ),
     ] = None,
     scale: Scale = "full",
     fp32: Annotated[bool, typer.Option("--fp32", help="Store fp32 rather than fp16.")] = False,
@@ -168,7 +173,7 @@ def import_results(
             commands.require_scale(workspace, dataset_name(one), tiny=tiny)
         checkpoints(results(one), folds=fold)
 
-    _require_of_all(modality, trained)
+    require_of_all(modality, trained)
     for one in modality:
         target = segmenter_folder(out, one)
         import_nnunet_results(results(one), target, full_precision=fp32, folds=fold)
@@ -193,8 +198,9 @@ def postprocess(
     Where the challenge's region score of a nucleus is higher with its largest part alone, the
     network in OUT keeps that part from now on. A nucleus that it does not outline is left alone.
     """
+    from MRNLib.challenge.heldout import cohort_pairs, folds_pairs
     from MRNLib.challenge.outlining import segmenter_folder
-    from MRNLib.challenge.postprocessing import choose, cohort_pairs, doubts, folds_pairs, page
+    from MRNLib.challenge.postprocessing import choose, doubts, page
     from MRNLib.encoding import choose_device
 
     if (work is None) == (data is None):
@@ -204,7 +210,7 @@ def postprocess(
         if not (folder := segmenter_folder(out, one)).is_dir():
             raise InputError("no trained network", file=folder, remedy="import it first")
 
-    _require_of_all(modality, imported)
+    require_of_all(modality, imported)
     device = choose_device(device)
     talk = Talk(ProgressStyle.bar)
     for one in modality:
@@ -225,29 +231,6 @@ def postprocess(
         print(text, flush=True)
         for doubt in doubts(compared):
             talk.warn(f"{one}: {doubt}")
-
-
-def _require_of_all(modalities: Sequence[Modality], check: Callable[[Modality], object]) -> None:
-    """Checks all modalities before work on the first: what is wrong with one, and how to go on.
-
-    Raises:
-        InputError: A check failed.
-    """
-    failed: dict[Modality, InputError] = {}
-    for one in modalities:
-        try:
-            check(one)
-        except InputError as error:
-            failed[one] = error
-    others = " ".join(f"--modality {one}" for one in modalities if one not in failed)
-    for one, error in failed.items():
-        ways = [error.remedy, f"leave {one} out: {others}" if others else None]
-        raise InputError(
-            f"{one}: {error.found}",
-            file=error.file,
-            expected=error.expected,
-            remedy="; or ".join(filter(None, ways)),
-        ) from error
 
 
 def _say(fraction: float, message: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
 from MRNLib.cli.longwork import shown_progress
 from MRNLib.errors import InputError
+
+Name = TypeVar("Name", bound=str)
 
 Config = Annotated[Path, typer.Option(help="YAML settings, such as Training/configs/paper.yaml.")]
 Data = Annotated[
@@ -61,3 +64,26 @@ def read_seeds(option: str, text: str) -> range:
             f"{option} '{text}' is no range of seeds", expected="FIRST:COUNT, as in 0:1200"
         )
     return range(int(found[1]), int(found[1]) + int(found[2]))
+
+
+def require_of_all(modalities: Sequence[Name], check: Callable[[Name], object]) -> None:
+    """Checks all modalities before work on the first: what is wrong with one, and how to go on.
+
+    Raises:
+        InputError: A check failed.
+    """
+    failed: dict[Name, InputError] = {}
+    for one in modalities:
+        try:
+            check(one)
+        except InputError as error:
+            failed[one] = error
+    others = " ".join(f"--modality {one}" for one in modalities if one not in failed)
+    for one, problem in failed.items():
+        ways = [problem.remedy, f"leave {one} out: {others}" if others else None]
+        raise InputError(
+            f"{one}: {problem.found}",
+            file=problem.file,
+            expected=problem.expected,
+            remedy="; or ".join(filter(None, ways)),
+        ) from problem

@@ -12,15 +12,14 @@ import SimpleITK as sitk
 from toys import as_image, dice, toy_head, write_cohort
 
 from MRNLib.cases import read_cohort
+from MRNLib.challenge.heldout import cohort_pairs, folds_pairs
 from MRNLib.challenge.postprocessing import (
     ENOUGH,
     OUTLINED,
     Comparison,
     choose,
-    cohort_pairs,
     compare,
     doubts,
-    folds_pairs,
     page,
 )
 from MRNLib.errors import BundleError, InputError
