@@ -6,35 +6,17 @@ Layout: ``<folder>/<identifier>/{NM,QSM,T1}.nii.gz`` and ``{NM,QSM}_mask.nii.gz`
 
 from __future__ import annotations
 
-import csv
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from MRNLib.diagnoses import read_diagnoses
 from MRNLib.errors import InputError
 
 DIAGNOSES = ("HC", "PD")
 LABELS_FILE = "labels.csv"
 FILES = ("QSM", "NM", "T1", "QSM_mask", "NM_mask")
 FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
-IDENTIFIER_COLUMNS = (
-    "participant_id",  # of BIDS, whose participants.tsv may have any other column beside it
-    "id",
-    "identifier",
-    "case",
-    "case_id",
-    "subject",
-    "subject_id",
-    "patient",
-    "patient_id",
-    "name",
-)
-DIAGNOSIS_COLUMNS = ("diagnosis", "label", "pd", "group", "class", "pd_label", "target")
-NAMED = 4  # folders that a sentence names
-UNKNOWN = "n/a"  # how BIDS writes it
-DIAGNOSIS_WORDS = {
-    "HC": ("0", "0.0", "hc", "nc", "control", "healthy", "healthy control"),
-    "PD": ("1", "1.0", "pd", "parkinson", "parkinson's disease", "patient"),
-}
 
 
 @dataclass(frozen=True)
@@ -121,8 +103,7 @@ def read_cohort(folder: str | Path, labels_csv: str | Path | None = None) -> lis
     on where one cannot be used.
 
     Args:
-        folder: Holds one folder for each patient; folders without any of the five files are passed
-            over.
+        folder: Holds one folder for each patient; see :func:`survey_cohort` for those passed over.
         labels_csv: Table of diagnoses; ``labels.csv`` in the folder if there is one. A patient it
             does not name has diagnosis None.
 
@@ -163,6 +144,9 @@ def _is_patient(folder: Path) -> bool:
 def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
     """Every patient's folder in ``folder``, sorted by identifier: a case, or why it is none.
 
+    A folder without any file of a patient is one that lacks them all where it has a patient's name
+    but for the number, and is passed over otherwise.
+
     For work on one patient after another, where one that lacks a file must not stop the others.
     Diagnoses are not read.
 
@@ -173,8 +157,10 @@ def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
     if not folder.is_dir():
         raise InputError("there is no such folder", file=folder, remedy="check the path")
     found: list[Case | UnusableCase] = []
-    for item in sorted(folder.iterdir()):
-        if not _is_patient(item):
+    items = sorted(folder.iterdir())
+    names = {_pattern(item.name) for item in items if _is_patient(item)}
+    for item in items:
+        if not _is_patient(item) and not (item.is_dir() and _pattern(item.name) in names):
             continue
         try:
             found.append(find_case(item))
@@ -193,76 +179,6 @@ def survey_cohort(folder: str | Path) -> list[Case | UnusableCase]:
     return found
 
 
-def passed_over(folder: Path) -> str:
-    """A sentence that names the folders in which :func:`survey_cohort` found no patient, or ""."""
-    names = [
-        item.name
-        for item in sorted(folder.iterdir())
-        if item.is_dir() and not item.name.startswith(".") and not _is_patient(item)
-    ]
-    if not names:
-        return ""
-    shown = ", ".join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")
-    return f"Passed over, with no QSM or NM file in them: {shown}"
-
-
-def read_diagnoses(path: str | Path) -> dict[str, str]:
-    """Identifier to ``HC`` or ``PD`` from a table with a header (comma, semicolon or tab).
-
-    A BIDS-style ``participants.tsv`` is one. Patients whose diagnosis is ``n/a`` are left out.
-
-    Raises:
-        InputError: No such file, no column for either, a value that is neither, or a patient with
-            two diagnoses.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            "cannot be read as a table", file=path, expected="a UTF-8 text file"
-        ) from error
-    first = text.splitlines()[0] if text.strip() else ""
-    delimiter = max(",;\t", key=first.count)
-    table = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    rows = list(table)
-    columns = {
-        (name or "").strip().lower().replace(" ", "_"): name for name in table.fieldnames or ()
-    }
-    identifier = next((columns[name] for name in IDENTIFIER_COLUMNS if name in columns), None)
-    diagnosis = next((columns[name] for name in DIAGNOSIS_COLUMNS if name in columns), None)
-    if identifier is None or diagnosis is None:
-        raise InputError(
-            f"columns found: {', '.join(map(str, columns)) or 'none'}",
-            file=path,
-            expected="a header with an identifier (id, case, participant_id ...) and a diagnosis "
-            "(diagnosis, label, PD ...), and a row for each patient",
-            remedy="name the columns 'id' and 'diagnosis'",
-        )
-    if not rows:
-        raise InputError(
-            "a header and no row below it", file=path, expected="a row for each patient"
-        )
-    return _diagnoses(rows, identifier, diagnosis, path)
-
-
-def _diagnoses(
-    rows: list[dict[str, str]], identifier: str, diagnosis: str, path: str | Path
-) -> dict[str, str]:
-    words = {word: name for name, spelled in DIAGNOSIS_WORDS.items() for word in spelled}
-    result: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        name, said = (row[identifier] or "").strip(), (row[diagnosis] or "").strip()
-        if (not name and not said) or said.lower() == UNKNOWN:
-            continue
-        known = words.get(said.lower())
-        if known is None or not name:
-            raise InputError(
-                f"row {number}: '{said}' for '{name}' is not a diagnosis",
-                file=path,
-                expected="0 or HC for healthy controls, 1 or PD for Parkinson's disease",
-                remedy="correct the row, or leave the patient out of the table",
-            )
-        if result.get(name, known) != known:
-            raise InputError(f"row {number}: '{name}' has two diagnoses", file=path)
-        result[name] = known
-    return result
+def _pattern(name: str) -> str:
+    """``RJPD_#`` of ``RJPD_004``: by what the folders of one cohort's patients are alike."""
+    return re.sub(r"\d+", "#", name)

@@ -71,15 +71,27 @@ def auc_covariance(
 def auc_interval(
     labels: ArrayLike, scores: ArrayLike, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """``(AUC, low, high)`` with DeLong's normal interval, cut off at 0 and 1.
+    """``(AUC, low, high)``: an interval on the logit scale from DeLong's variance.
+
+    A perfect order of the patients has no variance, and no interval could be told from certainty.
+    The largest that the variance can be, AUC (1 - AUC) / fewer of both classes (van Dantzig 1951;
+    Birnbaum & Klose 1957), takes its place there, in Wilson's interval of that many patients.
 
     Raises:
         InputError: As for :func:`auc_covariance`.
     """
+    from scipy.special import expit, logit
+
     aucs, covariance = auc_covariance(labels, scores)
-    half = _quantile(level) * float(np.sqrt(covariance[0, 0]))
-    area = float(aucs[0])
-    return area, max(0.0, area - half), min(1.0, area + half)
+    area, variance, z = float(aucs[0]), float(covariance[0, 0]), _quantile(level)
+    if variance < _ZERO:
+        fewest = int(np.bincount(np.asarray(labels, np.int64)).min())
+        middle = (area + z**2 / (2 * fewest)) / (1 + z**2 / fewest)
+        spread = area * (1 - area) / fewest + z**2 / (4 * fewest**2)
+        half = z * float(np.sqrt(spread)) / (1 + z**2 / fewest)
+        return area, max(0.0, middle - half), min(1.0, middle + half)
+    half = z * float(np.sqrt(variance)) / (area * (1 - area))
+    return area, float(expit(logit(area) - half)), float(expit(logit(area) + half))
 
 
 def compare_aucs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> AucComparison:

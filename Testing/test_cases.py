@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from bad_inputs.grids import resampled
 from bad_inputs.patient import rois_of, sound
 
-from MRNLib.casefiles import passed_over, survey_cohort
+from MRNLib.casefiles import survey_cohort
 from MRNLib.cases import Case, find_case, folds, load_case, read_cohort
 from MRNLib.errors import InputError
 from MRNLib.geometry import same_grid
@@ -142,13 +142,16 @@ def test_one_patient_that_cannot_be_used_leaves_the_others(tmp_path):
     assert "2 times" in str(found[2].error)
 
 
-def test_folders_without_a_patient_are_named(tmp_path):
+def test_a_patients_folder_without_any_file_is_no_case(tmp_path):
     cohort(tmp_path)
-    assert passed_over(tmp_path) == ""
-    for name in ("empty", "RJPD_004", ".hidden"):
+    for name in ("RJPD_0041", "results", "RJPD", ".hidden"):
         (tmp_path / name).mkdir()
-    assert len(survey_cohort(tmp_path)) == 4
-    assert passed_over(tmp_path) == "Passed over, with no QSM or NM file in them: RJPD_004, empty"
+    (tmp_path / "RJPD_999").write_text("no folder")
+    *usable, last = survey_cohort(tmp_path)
+    assert all(isinstance(one, Case) for one in usable)
+    assert len(usable) == 4
+    assert last.identifier == "RJPD_0041"
+    assert "no QSM and NM file" in str(last.error)
 
 
 def test_a_bids_data_set_is_told_who_reads_it(tmp_path):

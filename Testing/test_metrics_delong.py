@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from MRNLib.delong import auc_covariance, auc_interval, compare_aucs
 from MRNLib.errors import InputError
-from MRNLib.metrics import areas_under_curve
+from MRNLib.metrics import areas_under_curve, proportion
 
 
 def naive(labels, scores):
@@ -62,8 +62,28 @@ def test_an_interval_by_hand():
     # Both variances are 1/8, so the AUC of 3/4 has the variance 1/8 / 2 + 1/8 / 2.
     area, low, high = auc_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     assert area == 0.75
-    assert low == pytest.approx(0.75 - norm.ppf(0.975) * np.sqrt(1 / 8), abs=1e-12)
-    assert high == 1.0  # 1.44, cut off
+    half = norm.ppf(0.975) * np.sqrt(1 / 8) / (0.75 * 0.25)
+    assert low == pytest.approx(1 / (1 + np.exp(half) / 3), abs=1e-12)  # odds 3 to 1, e^half less
+    assert high == pytest.approx(1 / (1 + np.exp(-half) / 3), abs=1e-12)
+
+
+@pytest.mark.parametrize(("healthy", "ill"), [(10, 10), (10, 400), (400, 10)])
+def test_a_perfect_order_has_the_interval_of_a_perfect_share(healthy, ill):
+    labels = [0] * healthy + [1] * ill
+    assert auc_interval(labels, range(len(labels))) == pytest.approx(proportion(10, 10), abs=1e-9)
+    turned = auc_interval(labels, range(0, -len(labels), -1))
+    assert turned == pytest.approx(proportion(0, 10), abs=1e-9)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    """Near 1 and with few patients, where the interval that is not on the logit scale is short."""
+    truth, random = norm.cdf(2.0 / np.sqrt(2)), np.random.default_rng(0)
+    labels = np.repeat([0, 1], 15)
+    held = 0
+    for _ in range(1000):
+        _, low, high = auc_interval(labels, random.normal(2.0 * labels, 1.0))
+        held += low <= truth <= high
+    assert held / 1000 == pytest.approx(0.95, abs=0.025)
 
 
 # pauc 0.2.2 (PyPI, MIT), roc(...) and compare(..., method="delong"), on `drawn(0)`'s data.

@@ -12,7 +12,7 @@ from MRNLib.bootstrap import Bootstrap, Figure
 from MRNLib.challenge.cases import Classified
 from MRNLib.challenge.layout import PROBABILITY_FILE
 from MRNLib.delong import auc_interval
-from MRNLib.metrics import FEWEST, area_under_curve, proportion
+from MRNLib.metrics import FEWEST, area_under_curve, classification_metrics, proportion
 
 _UNKNOWN = (math.nan, math.nan)
 
@@ -80,18 +80,18 @@ def classification_score(cases: Sequence[Classified], asked: int) -> Classificat
     notes = []
     pd = int(truth.sum())
     fewest = min(pd, len(cases) - pd)
+    told = [one.probability for one in cases if one.probability is not None]
+    enough = fewest >= FEWEST
     if fewest:
-        figures["f1"] = Bootstrap(truth).figure("f1", predicted)
-        told = [one.probability for one in cases if one.probability is not None]
+        f1 = classification_metrics()["f1"](truth, predicted)
+        figures["f1"] = Bootstrap(truth).figure("f1", predicted) if enough else (f1, *_UNKNOWN)
         if len(told) == len(cases):
-            figures["auc"] = area_under_curve(truth, told), *_UNKNOWN
-            if fewest >= FEWEST:
-                figures["auc"] = auc_interval(truth, told)
+            auc = area_under_curve(truth, told)
+            figures["auc"] = auc_interval(truth, told) if enough else (auc, *_UNKNOWN)
         else:
             notes.append(f"No AUC: {len(told)} of {len(cases)} cases have a {PROBABILITY_FILE}.")
+        if not enough:
+            notes.append(f"Accuracy alone has an interval: others need {FEWEST} of each class.")
     else:
         notes.append("All cases with a vote have the same diagnosis: no F1, no AUC.")
-    if 0 < fewest < FEWEST:
-        figures["f1"] = figures["f1"][0], *_UNKNOWN
-        notes.append(f"No interval of F1 and AUC: they need {FEWEST} cases of each class.")
     return ClassificationScore(asked, len(cases), pd, correct, figures, tuple(notes))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.stats import bootstrap
 
 from MRNLib.anatomy import NOTICE
 from MRNLib.challenge.regions import REGIONS, Region
@@ -13,7 +14,9 @@ from MRNLib.challenge.scoring import Score
 from MRNLib.challenge.segmentation import SegmentationScore, highest
 from MRNLib.errors import InputError
 from MRNLib.markdown import table
+from MRNLib.metrics import FEWEST
 
+DRAWS = 2000
 COLUMNS = ("Dice (SD)", "H", "missing")
 
 
@@ -48,6 +51,13 @@ def comparison(scores: Mapping[str, Score]) -> str:
         for title, values in totals
     ]
     counts = next(iter(compared.values()))
+    differences = [
+        [f"{name} − {first}", modality, *_difference(scores[name], scores[first], modality)]
+        for first, *others in [list(scores)]
+        for name in others
+        for modality in REGIONS
+        if counts[modality]
+    ]
     of = " and ".join(f"{modality} of {len(names)} cases" for modality, names in counts.items())
     lines = [
         f"# Segmentation: {of}",
@@ -64,6 +74,14 @@ def comparison(scores: Mapping[str, Score]) -> str:
         f"{highest(both_sides=True):.2f} with left and right summed.",
         "",
     ]
+    if differences:
+        lines += [
+            *table(("Mean Dice of a case", "", "difference [95 %]", "higher in"), differences),
+            "",
+            "Differences case by case, of the mean over the scored structures; intervals by "
+            "drawing cases anew.",
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -85,6 +103,27 @@ def _require_same(compared: Mapping[str, Mapping[str, frozenset[str]]]) -> None:
                     f"({len(apart)} differ, such as {apart[0]})",
                     remedy="outline the missing ones, then compare",
                 )
+
+
+def _difference(one: Score, other: Score, modality: str) -> tuple[str, str]:
+    """The paired difference of a case's mean Dice with its interval, and in how many it is > 0."""
+    first, second = _case_dices(one, modality), _case_dices(other, modality)
+    apart = np.array([first[name] - second[name] for name in sorted(first)])
+    higher = f"{int((apart > 0).sum())} of {len(apart)}"
+    if len(apart) < FEWEST:
+        return f"{apart.mean():+.4f}", higher
+    drawn = bootstrap((apart,), np.mean, n_resamples=DRAWS, method="percentile", rng=0)
+    low, high = drawn.confidence_interval
+    return f"{apart.mean():+.4f} [{low:+.4f}, {high:+.4f}]", higher
+
+
+def _case_dices(score: Score, modality: str) -> dict[str, float]:
+    """Each case's mean Dice over the structures that its true or predicted mask has."""
+    return {
+        one.identifier: float(np.nanmean([found.dice for found in one.measured[modality]]))
+        for one in score.results
+        if modality in one.measured
+    }
 
 
 def _cells(score: SegmentationScore, region: Region) -> Sequence[str]:

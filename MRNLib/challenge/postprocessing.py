@@ -59,9 +59,15 @@ class Comparison:
 
     @property
     def helps(self) -> bool:
-        """Whether the region score of the challenge is higher with the largest part alone."""
+        """Whether the region score of the challenge is higher with the largest part alone.
+
+        Where no case had a second part, keeping the largest changes nothing that was seen, and
+        costs nothing; one stray voxel in a new patient can cost a structure its score.
+        """
         if not self.outlined:
             return False
+        if not self.changed:
+            return True
         before, after = (region_score(*one) for one in zip(self.dice, self.hausdorff, strict=True))
         return after > before
 
@@ -124,8 +130,8 @@ def page(modality: str, compared: Sequence[Comparison]) -> str:
         *table(header, rows),
         "",
         "*After*: the largest part alone. It is kept alone where the challenge's region score, "
-        ".7 Dice + .3 (1 - H / 10), is higher with it; the thalamus, which is not scored, goes by "
-        "the same rule.",
+        ".7 Dice + .3 (1 - H / 10), is higher with it, or where no case had another part; the "
+        "thalamus, which is not scored, goes by the same rule.",
         "",
     ]
     return "\n".join(lines)

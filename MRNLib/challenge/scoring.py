@@ -12,11 +12,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from MRNLib.casefiles import DIAGNOSES, LABELS_FILE, named_file, read_diagnoses
+from MRNLib.casefiles import DIAGNOSES, LABELS_FILE, named_file
 from MRNLib.challenge.cases import CaseResult, Job, compare
 from MRNLib.challenge.classification import ClassificationScore, classification_score
 from MRNLib.challenge.layout import MODALITIES, PD_FILE, folders, no_vote_mark, truth_name
 from MRNLib.challenge.segmentation import SegmentationScore
+from MRNLib.diagnoses import read_diagnoses
 from MRNLib.errors import InputError
 from MRNLib.progress import Progress, silent
 from MRNLib.workers import in_processes

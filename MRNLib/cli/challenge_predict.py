@@ -120,7 +120,7 @@ def run_predictions(
     cancel_file: Path | None,
 ) -> int:
     """Works through the cases and returns the exit code."""
-    from MRNLib.casefiles import passed_over, survey_cohort
+    from MRNLib.casefiles import survey_cohort
     from MRNLib.diagnosis import Diagnoser
     from MRNLib.examination import NO_MEANING
 
@@ -132,8 +132,6 @@ def run_predictions(
         talk.say(f"Model {diagnoser.bundle.identity} on {diagnoser.device}")
         if diagnoser.bundle.manifest.trained_on == "phantom":
             talk.warn(f"{NO_MEANING} It was trained on digital patients.")
-        if text := passed_over(inputs):
-            talk.warn(text)
         for number, case in enumerate(found):
             step = part(report, number / len(found), (number + 1) / len(found))
             outcome = _predict(diagnoser, case, outputs / case.identifier, step, wanted)

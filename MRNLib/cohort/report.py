@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from MRNLib.casefiles import read_diagnoses
 from MRNLib.cohort.mixture import Mixture
 from MRNLib.cohort.records import CaseRecord, CohortRecord, read_cohort
 from MRNLib.cohort.report_cases import Cohort
 from MRNLib.cohort.report_gathering import gather, records
 from MRNLib.cohort.report_head import unmatched_labels
+from MRNLib.diagnoses import read_diagnoses
 from MRNLib.errors import InputError
 from MRNLib.progress import Progress, silent
 from MRNLib.report import png

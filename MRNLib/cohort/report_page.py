@@ -14,10 +14,11 @@ from MRNLib.cohort import report_head, report_listing, report_oddities
 from MRNLib.cohort.records import CohortRecord
 from MRNLib.cohort.report_accuracy import DECISIONS, accuracy
 from MRNLib.cohort.report_cases import Cohort
-from MRNLib.cohort.report_groups import FEWEST, compare
+from MRNLib.cohort.report_groups import compare
 from MRNLib.cohort.report_lines import comparison_line, distribution_lines, measure_lines
 from MRNLib.cohort.report_reasons import grouped
 from MRNLib.examination import NO_MEANING
+from MRNLib.metrics import FEWEST
 from MRNLib.norms import SPREAD_SOURCE, SUSCEPTIBILITY_SOURCE, VOLUME_SOURCE
 from MRNLib.report_page import counted
 from MRNLib.templates import embedded, environment

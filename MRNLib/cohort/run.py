@@ -15,7 +15,6 @@ from pathlib import Path
 
 from MRNLib import __version__
 from MRNLib.bundle import Bundle, open_bundle
-from MRNLib.casefiles import passed_over
 from MRNLib.cluster.scheduling import run_here, run_with_dask
 from MRNLib.cluster.tasks import Outcome
 from MRNLib.cohort.board import CohortBoard
@@ -57,8 +56,6 @@ def run_cohort(order: Order, board: CohortBoard) -> CohortRecord:
         bundle.encoder_sha256(fold)  # refuses one that is not there
     board.look("Looking for cases")
     layout, found = survey(order, bundle)
-    if layout == "challenge" and (text := passed_over(order.folder)):
-        board.say(text)
     earlier = find_cohort(order.out)
     _require_same(earlier, order)
     workers = _workers(order, len(found), board)

@@ -4,7 +4,8 @@
     python Testing/benchmarks/cohort.py memory --cases 200   # one worker, case by case
     python Testing/benchmarks/cohort.py dry --cases 10000    # a diagnoser that does nothing
 
-Speed and memory run phantom-tiny on digital patients (memory: one patient, again and again).
+Speed and memory run phantom-tiny on digital patients, nuclei outlined and reports written (memory:
+on a few patients again and again).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from MRNLib.parameters import Parameters
 from MRNLib.phantom import DEMO_SEEDS, write_cohort
 
 BYTES_PER_MB = 1e6
+PATIENTS = 5  # of the memory's cases
 PARAMETERS = Parameters(device="cpu")
 
 
@@ -65,10 +67,11 @@ def speed(cases: int, folder: Path) -> None:
 
 def memory(cases: int, folder: Path) -> None:
     """Resident memory of a worker while it works, and its slope."""
-    write_cohort(folder / "one", 1, DEMO_SEEDS[700])
-    (patient,) = (path for path in (folder / "one").iterdir() if path.is_dir())
+    write_cohort(folder / "made", PATIENTS, DEMO_SEEDS[700])
+    patients = sorted(path for path in (folder / "made").iterdir() if path.is_dir())
     for number in range(cases):
-        shutil.copytree(patient, folder / "in" / f"case_{number:04d}", copy_function=os.link)
+        patient, case = patients[number % PATIENTS], folder / "in" / f"case_{number:04d}"
+        shutil.copytree(patient, case, copy_function=os.link)
     peaks: list[tuple[int, float]] = []
     clock = Clock()
     over = threading.Event()
@@ -81,7 +84,7 @@ def memory(cases: int, folder: Path) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        run_cohort(order(folder, "out", 1, keep="none"), clock)
+        run_cohort(order(folder, "out", 1, given_masks=False), clock)
     finally:
         over.set()
         watcher.join()

@@ -35,10 +35,11 @@ def test_a_case_that_cannot_be_used_is_one_line_and_the_others_go_on(predict, tm
     assert {path.name for path in (tmp_path / "outputs" / "RJPD_001").iterdir()} == FILES
 
 
-def test_a_folder_with_nothing_in_it_is_named(predict, tmp_path):
-    (tmp_path / "inputs" / "not_copied").mkdir()
-    said = [event.get("text", "") for event in predict()[1]]
-    assert "Passed over, with no QSM or NM file in them: not_copied, notes" in said
+def test_a_patient_of_whom_nothing_was_copied_has_failed(predict, tmp_path):
+    (tmp_path / "inputs" / "RJPD_003").mkdir()
+    code, events, _ = predict()
+    assert code == EXIT_SOME_FAILED
+    assert "no QSM and NM file" in cases(events)["RJPD_003"]["text"]
 
 
 def test_what_a_killed_run_left_goes_before_its_case_is_looked_at(predict, tmp_path):

@@ -16,7 +16,6 @@ from cohort_run_helpers import (
 )
 from stub_diagnoser import write_cases
 
-from MRNLib.casefiles import read_diagnoses
 from MRNLib.cli.app import run as run_command
 from MRNLib.cohort import report
 from MRNLib.cohort import run as running
@@ -26,6 +25,7 @@ from MRNLib.cohort.records import read_case, read_cases, read_cohort
 from MRNLib.cohort.run import run_cohort
 from MRNLib.cohort.tables import write_tables
 from MRNLib.cohort.ticket import alone
+from MRNLib.diagnoses import read_diagnoses
 from MRNLib.errors import Cancelled, InputError
 from MRNLib.parameters import Parameters
 

@@ -87,7 +87,7 @@ def test_other_numbers_of_cases_are_not_compared(run, trained, tmp_path):
 def test_each_segmentation_has_its_own_columns_and_what_it_missed(run, tmp_path, capsys):
     """Outlines that are right, shifted by a voxel, and without one side."""
     cohort = tmp_path / "cohort"
-    write_cohort(cohort, 2)
+    write_cohort(cohort, 6)
     for name in ("right", "shifted", "without"):
         for case in sorted(cohort.iterdir()):
             image = sitk.ReadImage(str(case / "NM_mask.nii.gz"))
@@ -103,11 +103,16 @@ def test_each_segmentation_has_its_own_columns_and_what_it_missed(run, tmp_path,
     named = [f"--predictions={name}={tmp_path / name}" for name in ("shifted", "right", "without")]
     page = tmp_path / "pages" / "page.md"
     assert run("compare", "--data", cohort, *named, "--out", page) == 0
-    row = next(
-        line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| NM-SN")
-    )
+    lines = page.read_text(encoding="utf-8").splitlines()
+    row = next(line for line in lines if line.startswith("| NM-SN"))
     cells = [cell.strip() for cell in row.split("|")[2:-1]]
     assert cells[1::3] == ["1.00", "0.00", "0.00"]
+    better, worse = [line for line in lines if "− shifted | NM" in line]
+    shifted = score(cohort, tmp_path / "shifted").segmentation.means["NM"]
+    gained = 1 - (shifted[0].dice + shifted[1].dice) / 2
+    assert better.startswith(f"| right − shifted | NM | {gained:+.4f} [+")
+    assert better.endswith("| 6 of 6 |")
+    assert worse.endswith("| 0 of 6 |")
     assert cells[2::3] == ["", "", "2"]
     assert cells[3] == "1.000 (0.000)"
     assert cells[6].startswith("0.500 (")
