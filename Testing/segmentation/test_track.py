@@ -113,7 +113,7 @@ def test_each_segmentation_has_its_own_columns_and_what_it_missed(run, tmp_path,
     assert better.startswith(f"| right − shifted | NM | {gained:+.4f} [+")
     assert better.endswith("| 6 of 6 |")
     assert worse.endswith("| 0 of 6 |")
-    assert cells[2::3] == ["", "", "2"]
+    assert cells[2::3] == ["", "", "6"]
     assert cells[3] == "1.000 (0.000)"
     assert cells[6].startswith("0.500 (")
     assert 0.5 < float(cells[0].split()[0]) < 1
