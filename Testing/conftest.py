@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from pathlib import Path
 
 import pytest
 
 from MRNLib.cases import Case
+
+# A shell that starts tests in the background ignores Ctrl-C for them and all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ABSENT_SHAPES = {"NM": (8, 32, 53), "QSM1": (17, 97, 107), "QSM2": (9, 39, 58), "QSM3": (8, 43, 69)}
 

@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from cohort_helpers import write_cohort
 from script_helpers import script
-from training_helpers import make_patient, write_cohort
+from training_helpers import make_patient
 
 from MRNLib.errors import InputError
 from MRNLib.training.cohortcrops import crops_of, is_cohort
