@@ -165,6 +165,7 @@ def _unpack(path: Path, target: Path, source: str, progress: Progress) -> Path:
             for number, entry in enumerate(entries):
                 progress(number / len(entries), f"Unpacking {entry.filename}")
                 archive.extract(entry, target)
+    # NotImplementedError is zipfile's for a compression it lacks, RuntimeError for a password.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise BundleError(
             f"The file cannot be unpacked as a zip ({error}).",

@@ -216,6 +216,15 @@ def test_phantom_paints_into_given_masks(phantom_case, tmp_path, capfd):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(made))), given)
 
 
+def test_help_of_a_command_flows_in_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    run(["cohort", "run", "--help"])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    first = next(place for place, line in enumerate(lines) if line.startswith("--out gets"))
+    last = lines.index("", first)
+    assert all(len(line) > 50 for line in lines[first : last - 1])  # no stumps before the last
+
+
 def test_help_needs_no_heavy_library():
     script = (
         "import sys; from MRNLib.cli.app import run; run(['--help']);"
