@@ -23,7 +23,7 @@ from MRNLib.navigation.volumes import BACKGROUND, Volume
 
 # Pixels that are sampled at once: on a CPU, what stays in its cache from one step to the next; on a
 # GPU all of a clip's.
-PIXELS_AT_ONCE = {"cpu": 2**16}
+PIXELS_AT_ONCE = {"cpu": 2**17}
 PIXELS_ELSEWHERE = 2**24
 # The largest float32 number below 1.
 BELOW_ONE = 1 - 2**-24

@@ -4,15 +4,19 @@
     python Testing/benchmarks/rendering.py --device cuda
 
 Random oblique slices of a volume of the challenge's size, whole slices inside it, interpolated
-linearly by both. Each figure comes from a process of its own; SciPy has one thread whatever it is
-given. "float16" is a volume as the cache keeps it, which has to be converted; SciPy takes float32
-only.
+linearly by both. In each round every way has its turn, so that a machine that grows slower changes
+the ratios little: a ratio is the median over the rounds, with the quarter and three quarters of
+them. A turn is a few calls: the first finds the volume outside the processor's caches ("fresh", as
+a training does, which cuts from another volume each time), the later ones find it there ("again").
+SciPy has one thread whatever it is given. "float16" is a volume as the cache keeps it, which has to
+be converted; SciPy takes float32 only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from apart import CPU_THREADS, measured_apart, numbers_of_threads, write_results
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -32,7 +35,12 @@ SHAPE, SPACING = (70, 300, 300), (2 / 3, 2 / 3, 2.0)
 # The widest square that stays inside the volume however it is turned about its middle.
 FIELD_MM = 96.0
 SIZES = (112, 224)
-PATHS = ("scipy", "float32", "float16")
+STORED = ("float32", "float16")
+CPU_THREADS = (1, 2)
+FIRST_ROUNDS = 2
+# Calls in a turn, and what of them counts: the first, and the least of the others.
+CALLS = 4
+TIMES = ("fresh", "again")
 ENOUGH = 5.0
 
 
@@ -64,87 +72,91 @@ def by_scipy(volume: Volume, poses: Poses, size: int, pixel_mm: float) -> np.nda
     return slices
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """One path's slices a second at each size, and how far their values are from SciPy's."""
-    torch.set_num_threads(options.threads)
+def measure(size: int, threads: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Each way's slices a second, its ratio to SciPy's, and how far its values are from those."""
+    torch.set_num_threads(threads)
     volume, poses = scene(options.slices)
-    result: dict[str, Any] = {"path": options.only, "threads": options.threads}
-    for size in SIZES:
-        pixel_mm = FIELD_MM / size
-        expected = by_scipy(volume, poses, size, pixel_mm)
-        work: Callable[[], Any]
-        if options.only == "scipy":
-            work, apart = (lambda pixel=pixel_mm, n=size: by_scipy(volume, poses, n, pixel)), 0.0
-        else:
-            values = volume.values.to(getattr(torch, options.only))
-            stored = Volume(values, volume.spacing, volume.origin, "noise", "QSM")
-            stored = stored.to(options.device)
-            work = lambda one=stored, pixel=pixel_mm, n=size: render(one, poses, n, pixel)  # noqa: E731
-            apart = float(np.abs(work().cpu().numpy() - expected).max())
-        seconds = _seconds(work, options)
-        result[str(size)] = {"slices_per_second": options.slices / seconds, "apart": apart}
-    return result
-
-
-def _seconds(work: Callable[[], Any], options: argparse.Namespace) -> float:
-    """The usual time of one call, the first few left out.
-
-    With one thread on a processor it is the least processor time: other programs take none of it
-    away, but they do take the caches that both ways of cutting live on.
-    """
-    alone = options.device == "cpu" and options.threads == 1
-    clock = time.process_time if alone else time.perf_counter
-    times = []
-    for _ in range(options.repeats + 2):
-        start = clock()
-        work()
-        if options.device == "cuda":
-            torch.cuda.synchronize()
-        times.append(clock() - start)
-    return min(times[2:]) if alone else float(np.median(times[2:]))
-
-
-def table(results: list[dict[str, Any]]) -> str:
-    """Slices a second, how many times SciPy's, and the largest difference of a value in [0, 1]."""
-    threads = results[0]["threads"]
-    lines = [
-        f"{threads} thread{'s' if threads > 1 else ''}".ljust(12)
-        + "".join(f"{size}²: slices/s  x SciPy   apart  ".rjust(36) for size in SIZES)
+    pixel_mm = FIELD_MM / size
+    ways: dict[str, Callable[[], Any]] = {"scipy": lambda: by_scipy(volume, poses, size, pixel_mm)}
+    for name in STORED:
+        values = volume.values.to(getattr(torch, name))
+        stored = Volume(values, volume.spacing, volume.origin, "noise", "QSM").to(options.device)
+        ways[name] = lambda one=stored: render(one, poses, size, pixel_mm)
+    expected = torch.from_numpy(ways["scipy"]())
+    apart = {
+        way: float((torch.as_tensor(work()).cpu() - expected).abs().max())
+        for way, work in ways.items()
+    }
+    rounds = [
+        [_turn(work, options.device) for work in ways.values()]
+        for _ in range(FIRST_ROUNDS + options.rounds)
     ]
-    slowest = results[0]
-    for one in results:
-        cells = []
-        for size in map(str, SIZES):
-            rate = one[size]["slices_per_second"]
-            times = rate / slowest[size]["slices_per_second"]
-            mark = " " if one is slowest else ("+" if times >= ENOUGH else "-")
-            cells.append(f"{rate:17.0f} {times:7.2f}{mark} {one[size]['apart']:8.1e} ")
-        lines.append(one["path"].ljust(12) + "".join(cells))
-    return "\n".join(lines)
+    seconds = np.array(rounds[FIRST_ROUNDS:])
+    rates, ratios = options.slices / seconds, seconds[:, :1] / seconds
+    return [
+        {"way": way, "size": size, "threads": threads, "apart": apart[way]}
+        | {
+            time: {
+                "slices_per_second": float(np.median(rates[:, n, t])),
+                "ratio": np.quantile(ratios[:, n, t], [0.25, 0.5, 0.75]).tolist(),
+            }
+            for t, time in enumerate(TIMES)
+        }
+        for n, way in enumerate(ways)
+    ]
+
+
+def _turn(work: Callable[[], Any], device: str) -> tuple[float, float]:
+    """How long the first call takes, and the fastest of those that follow at once."""
+    first, *others = (_seconds(work, device) for _ in range(CALLS))
+    return first, min(others)
+
+
+def _seconds(work: Callable[[], Any], device: str) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def line(one: dict[str, Any]) -> str:
+    """One way's figures."""
+    cells = [
+        f"{one['threads']} thread{'s' if one['threads'] > 1 else ' '}  {one['size']}²  "
+        f"{one['way']:7}  apart {one['apart']:.1e}"
+    ]
+    for name in TIMES:
+        low, usual, high = one[name]["ratio"]
+        times = ""
+        if one["way"] != "scipy":
+            times = f"x {usual:.2f} [{low:.2f}, {high:.2f}] {'+' if usual >= ENOUGH else '-'}"
+        cells.append(f"{name} {one[name]['slices_per_second']:6.0f} slices/s {times:22}")
+    return "   ".join(cells).rstrip()
 
 
 def main() -> None:
-    """Measures each path and prints a table for each number of threads."""
+    """Measures each way with each number of threads at each size, and prints a line for each."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--slices", type=int, default=16, help="rendered in one call")
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--threads", type=int, help="of the processor; default: 1 and, on it, 2")
     parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--only", choices=PATHS, help="measure one path in this process")
     options = parser.parse_args()
-    if options.only:
-        options.threads = options.threads or CPU_THREADS[0]
-        print(json.dumps(measure(options)))
-        return
+    usual_threads = CPU_THREADS if options.device == "cpu" else CPU_THREADS[:1]
     results = []
-    for threads in numbers_of_threads(options):
-        found = [measured_apart(path, threads) for path in PATHS]
-        print(table(found), flush=True)
-        results += found
-    write_results(options.json, results)
+    for threads in (options.threads,) if options.threads else usual_threads:
+        for size in SIZES:
+            found = measure(size, threads, options)
+            print(*map(line, found), sep="\n", flush=True)
+            results += found
+    if options.json is not None:
+        text = json.dumps({"command": sys.argv, "results": results}, indent=2)
+        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
