@@ -127,7 +127,7 @@ def load_tokenizer(
     """
     file = path / TOKENIZER if path.is_dir() else path
     _, description = read_described(file, remedy=PRETRAINED)
-    config = _settings(file, description)
+    config = described_settings(file, description)
     encoder = dataclasses.replace(config.encoder, weights=f"{NAVIGATION}{file}")
     tokenizer = Tokenizer(encoder, config.images, taps)
     return tokenizer.to(device).eval().requires_grad_(False), config
@@ -164,7 +164,7 @@ def load_world(path: Path, device: str | torch.device = "cpu") -> Trained:
     tokenizer, _ = load_tokenizer(path, device=device)
     file = path / DYNAMICS
     state, description = read_described(file, remedy=TRAINED)
-    config = _settings(file, description)
+    config = described_settings(file, description)
     if description.get("tokenizer_sha256") != file_sha256(path / TOKENIZER):
         raise InputError("Learned with another tokenizer.", file=file, remedy=TRAINED)
     world = World(config, tokenizer.width)
@@ -178,7 +178,12 @@ def load_world(path: Path, device: str | torch.device = "cpu") -> Trained:
     return Trained(tokenizer, world, config, tuple(description.get("held_out_patients", ())))
 
 
-def _settings(file: Path, description: Mapping[str, Any]) -> NavigationConfig:
+def described_settings(file: Path, description: Mapping[str, Any]) -> NavigationConfig:
+    """The settings that the JSON beside a file holds.
+
+    Raises:
+        InputError: It holds none.
+    """
     try:
         return checked(description["settings"], NavigationConfig)
     except (KeyError, TypeError, AttributeError, ValidationError, InputError) as error:

@@ -11,9 +11,10 @@ from typing import Any
 from MRNLib.errors import InputError
 from MRNLib.models.weights import TOKENIZER, file_sha256
 from MRNLib.navigation.config import NavigationConfig
-from MRNLib.navigation.exported import DYNAMICS, load_tokenizer
+from MRNLib.navigation.exported import DYNAMICS, described_settings, load_tokenizer
 from MRNLib.navigation.measuring.probefeatures import encoder_taps
 from MRNLib.navigation.tokenizer import Tokenizer
+from MRNLib.training.folder import difference
 
 # The second stage freezes the encoder, so that the three arms with dynamics have one between them.
 NAVIGATION_ENCODER = "navigation"
@@ -72,7 +73,7 @@ def read_arm(folder: Path) -> PretrainedArm:
     # A tokenizer that was taken over from another arm's folder still says that arm.
     if (folder / DYNAMICS).is_file():
         dynamics = _described(folder / DYNAMICS)
-        config = config.model_copy(update={"arm": dynamics["arm"]})
+        config = described_settings(folder / DYNAMICS, dynamics)
         patients |= {*dynamics.get("held_out_patients", ())}
     elif config.learns_dynamics:
         raise InputError(
@@ -98,8 +99,8 @@ def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
         folders: Of pre-trainings, or that hold the folders of some.
 
     Raises:
-        InputError: As :func:`read_arm`; one arm and seed twice; one learned from people, another
-            from phantoms; arms with dynamics of one seed do not share their encoder.
+        InputError: As :func:`read_arm`; one arm and seed twice; settings differ in more than these
+            two; arms with dynamics of one seed do not share their encoder.
     """
     arms = [read_arm(one) for folder in folders for one in _below(folder)]
     seen: dict[tuple[str, int], PretrainedArm] = {}
@@ -110,8 +111,13 @@ def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
                 f"{other.folder} and {one.folder} are both arm {one.arm} with seed {one.seed}",
                 expected="each arm and seed once",
             )
-        if one.config.trained_on != arms[0].config.trained_on:
-            raise InputError("some learned from phantoms and some from people", file=one.folder)
+        if (own := _shared_settings(one)) != (first := _shared_settings(arms[0])):
+            raise InputError(
+                f"has other settings than {arms[0].folder}{difference(first, own)}",
+                file=one.folder,
+                expected="arms that differ in arm and train.seed alone",
+                remedy="name the folders of one experiment with --trained",
+            )
         other = encoders.setdefault((one.encoder, one.seed), one)
         if other.sha256 != one.sha256:
             raise InputError(
@@ -121,6 +127,13 @@ def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
                 remedy=f"train {one.arm} again with --tokenizer {other.folder}",
             )
     return arms
+
+
+def _shared_settings(arm: PretrainedArm) -> dict[str, Any]:
+    """What has to be equal for a comparison of arms to be one: steps, sizes and all else."""
+    settings = arm.config.identity()
+    del settings["arm"], settings["train"]["seed"]
+    return settings
 
 
 def _below(folder: Path) -> list[Path]:
