@@ -50,6 +50,8 @@ class TokenizerSettings(Strict):
         mask_share: Share of a frame's patches that are hidden from the encoder.
         normalise_patches: Reconstruct each patch's pixels less their mean, over their standard
             deviation, instead of the grey values themselves.
+        visible_weight: Of the same loss of the patches that are not hidden, which keeps in a
+            token what its own patch shows; 0 leaves it out.
         decoder_width: Channels of the decoder.
         decoder_depth: Its transformer blocks.
         decoder_heads: Its attention heads.
@@ -57,6 +59,7 @@ class TokenizerSettings(Strict):
 
     mask_share: float = Field(default=0.6, gt=0, lt=1)
     normalise_patches: bool = True
+    visible_weight: float = Field(default=0.0, ge=0)
     decoder_width: int = Field(default=256, ge=1)
     decoder_depth: int = Field(default=2, ge=1)
     decoder_heads: int = Field(default=8, ge=1)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def reconstruction_loss(predicted: Tensor, targets: Tensor, masked: Tensor) -> Tensor:
-    """Mean squared error over the pixels of the hidden patches alone.
+    """Mean squared error over the pixels of the chosen patches alone.
 
     Args:
         predicted: ``[N, patches, pixels]``.

@@ -163,12 +163,22 @@ class MaskedReconstruction(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(tokenizer.width))
         self.decoder = Decoder(tokenizer.width, size, patch_size, settings)
         self.normalise_patches = settings.normalise_patches
+        self.visible_weight = settings.visible_weight
 
     def forward(self, frames: Tensor, masked: Tensor) -> dict[str, Tensor]:
-        """The loss ``total`` of frames ``[N, S, S]`` in [0, 1], ``[N, patches]`` bool hidden."""
+        """The losses of frames ``[N, S, S]`` in [0, 1], ``[N, patches]`` bool hidden.
+
+        ``total``; where visible patches count too, its parts ``hidden`` and ``visible`` besides.
+        """
         latents = self.tokenizer.masked_latents(frames, masked, self.mask_token)
         predicted = self.decoder(latents).float()
-        return {"total": reconstruction_loss(predicted, self.targets(frames), masked)}
+        targets = self.targets(frames)
+        hidden = reconstruction_loss(predicted, targets, masked)
+        if not self.visible_weight:
+            return {"total": hidden}
+        visible = reconstruction_loss(predicted, targets, ~masked)
+        total = hidden + self.visible_weight * visible
+        return {"total": total, "hidden": hidden, "visible": visible}
 
     def targets(self, frames: Tensor) -> Tensor:
         """What is to be reconstructed of ``[N, S, S]``: ``[N, patches, patch_size ** 2]``."""

@@ -7,6 +7,7 @@ At a width of 64 that leaves tokens almost blind to where they are for hundreds 
 from __future__ import annotations
 
 import torch
+from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
@@ -18,6 +19,8 @@ from MRNLib.training.config import TrainingConfig
 from MRNLib.training.objective import Contrast
 
 POSITION_SCALE = 0.5
+# Of the slowest wave, over that of the fastest.
+LONGEST_WAVE = 10.0
 
 
 def new_student(config: TrainingConfig, fold: int, *, pretrained: bool) -> System:
@@ -68,9 +71,19 @@ def start_from_scratch(model: System) -> None:
 
 
 def start_vit_from_scratch(vit: VisionTransformer) -> None:
-    """:func:`start_from_scratch` of a vision transformer by itself."""
+    """:func:`start_from_scratch` of a vision transformer by itself, whose weights are for others.
+
+    Its positions are sines and cosines, which change slowly from patch to patch: resampled to
+    another grid they keep their length. Random ones are averaged away, as training moves them
+    little.
+    """
     spread_linear(vit)
     spread_positions(vit)
+    assert vit.pos_embed is not None
+    grid = list(vit.patch_embed.grid_size)
+    waves = build_sincos2d_pos_embed(grid, vit.embed_dim, temperature=LONGEST_WAVE)
+    # A sine and its cosine have length 1 between them, two numbers of POSITION_SCALE sqrt(2) times.
+    vit.pos_embed.data[0, -len(waves) :] = waves * POSITION_SCALE * 2**0.5
 
 
 def spread_linear(module: nn.Module) -> None:

@@ -104,6 +104,18 @@ def test_only_hidden_patches_enter_the_loss():
     assert reconstruction_loss(hidden, targets, masked) > before + 1
 
 
+def test_visible_patches_count_where_they_have_a_weight():
+    image, masked = frames(), random_masks(3, PATCHES, 9, generator_for(7))
+    model = reconstruction(visible_weight=0.5).eval()
+    losses = model(image, masked)
+    predicted = model.decoder(model.tokenizer.masked_latents(image, masked, model.mask_token))
+    error = (predicted - model.targets(image)).square().mean(-1)
+    wanted = error[masked].mean() + 0.5 * error[~masked].mean()
+    torch.testing.assert_close(losses["total"], wanted)
+    assert losses["hidden"] + 0.5 * losses["visible"] == losses["total"]
+    assert set(reconstruction(visible_weight=0.0)(image, masked)) == {"total"}
+
+
 def test_what_is_hidden_is_hidden():
     model, image = reconstruction().eval(), frames()
     masked = random_masks(3, PATCHES, 9, generator_for(7))
