@@ -190,7 +190,10 @@ def test_the_page(script, folder, measured, tmp_path):
     assert "nan" not in page
     assert (tmp_path / "label_efficiency.png").stat().st_size > 10_000
     rows = list(csv.DictReader((tmp_path / "labels.csv").open(encoding="utf-8")))
-    assert [row["labels"] for row in rows if row["encoder"] == "static"] == ["4", "6"]
+    static = [row for row in rows if row["encoder"] == "static"]
+    assert [(row["read_out"], row["labels"]) for row in static] == [
+        (one, size) for one in ("mrn", "linear") for size in ("4", "6")
+    ]
     assert {row["data"] for row in rows} == {"phantom"}
     probes = list(csv.DictReader((tmp_path / "probes.csv").open(encoding="utf-8")))
     assert {"linear_dice NM-SN", "relative_network_mm"} <= {row["measure"] for row in probes}
@@ -214,7 +217,7 @@ def test_a_whole_mrn_is_tested_beside_them(script, folder, arms_folder, measured
     assert "navigation, 4 labels, seed 1" in capsys.readouterr().out
     assert script.main(["report", f"--measured={tmp_path}", f"--out={tmp_path}"]) == 0
     page = (tmp_path / "navigation.md").read_text(encoding="utf-8")
-    assert "| slice navigation | 4 | 1 |" in page
+    assert "| slice navigation, first stage | 4 | 1 |" in page
     assert "this is an illustration" in page
     cell = json.loads((tmp_path / "cells" / "finetuned_navigation_4_1.json").read_text("utf-8"))
     assert cell["identity"]["training"]["train"]["phase2_epochs"] == 1
@@ -286,12 +289,15 @@ def test_a_seed_without_a_training_is_told(arms_folder):
     with pytest.raises(InputError, match="was pre-trained with seed 2"):
         labelcells.label_cells(arms, LabelSettings(seeds=(1, 3)))
     cells = labelcells.label_cells(arms, LabelSettings(sizes=(4,), seeds=(1, 2, 3)))
-    assert [cell.key for cell in cells if cell.arm is not None] == [
+    assert [cell.key for cell in cells] == [
         "labels_navigation_4_1",
         "labels_navigation_4_2",
+        "labels_random_4_1",
+        "labels_random_4_2",
         "labels_static_4_1",
     ]
-    assert all(cell.arm.seed == cell.seed for cell in cells if cell.arm is not None)
+    assert all(cell.arm.seed == cell.seed for cell in cells)
+    assert not any(cell.learned for cell in cells if cell.encoder == "random")
 
 
 def test_arms_of_other_settings_are_no_comparison(arms_folder, tmp_path):

@@ -9,10 +9,16 @@ import pytest
 import torch
 from training_helpers import make_patient, tiny_settings
 
+from MRNLib.anatomy import ROI_NAMES
 from MRNLib.errors import InputError
+from MRNLib.metrics import area_under_curve
 from MRNLib.models.mrn import Mrn
-from MRNLib.navigation.measuring.pretrainedarms import read_arm
+from MRNLib.navigation.measuring.linearreadout import linear_margins, pooled_tokens
+from MRNLib.navigation.measuring.pretrainedarms import PretrainedArm, read_arm
+from MRNLib.navigation.measuring.probefeatures import random_tokenizer
 from MRNLib.navigation.measuring.slicetokens import (
+    EncodedPatient,
+    EncodedRoi,
     encoded,
     forward_encoded,
     plain_view,
@@ -38,8 +44,13 @@ def dataset(model: Mrn, **options) -> CropDataset:
 
 
 @pytest.fixture(scope="module")
-def model() -> Mrn:
-    return started(CONFIG, 1, None)
+def arm(arms_folder) -> PretrainedArm:
+    return read_arm(arms_folder / "aligned_1")
+
+
+@pytest.fixture(scope="module")
+def model(arm) -> Mrn:
+    return started(CONFIG, 1, arm, learned=False)
 
 
 def test_mrn_says_the_same_of_kept_tokens(model):
@@ -86,8 +97,11 @@ def test_smaller_sizes_are_parts_of_larger_ones():
 
 
 def test_all_encoders_meet_the_same_rest(arms_folder):
-    arms = [None, *(read_arm(arms_folder / name) for name in ("aligned_1", "static_1"))]
-    states = [started(CONFIG, 1, arm).state_dict() for arm in arms]
+    arms = [read_arm(arms_folder / name) for name in ("aligned_1", "aligned_1", "static_1")]
+    states = [
+        started(CONFIG, 1, arm, learned=learned).state_dict()
+        for arm, learned in zip(arms, (False, True, True), strict=True)
+    ]
     for name, one in states[0].items():
         same = torch.equal(one, states[1][name]) and torch.equal(one, states[2][name])
         if not name.startswith("res.backbone."):
@@ -98,8 +112,47 @@ def test_all_encoders_meet_the_same_rest(arms_folder):
     assert torch.equal(states[1][key], file["vit.blocks.0.attn.qkv.weight"])
 
 
-def test_the_encoder_stays_and_the_rest_learns():
-    model = started(CONFIG, 1, None)
+def test_a_random_start_is_what_the_pretraining_began_with(arm):
+    """Its positions go through the same resampling as those of an encoder that learned."""
+    start = random_tokenizer(arm.config).encoder.vit
+    settings = tiny_settings()
+    settings["model"]["backbone"]["image_size"] = 56
+    own = started(parse_config(settings), 1, arm, learned=False).res.backbone.vit
+    assert torch.equal(own.blocks[0].attn.qkv.weight, start.blocks[0].attn.qkv.weight)
+    before, after = (one.pos_embed[0].norm(dim=-1).mean() for one in (start, own))
+    assert own.pos_embed.shape != start.pos_embed.shape
+    assert float(after) == pytest.approx(float(before), rel=0.1)
+    learned = started(parse_config(settings), 1, arm, learned=True).res.backbone.vit
+    assert not torch.equal(learned.pos_embed, own.pos_embed)
+
+
+def test_a_linear_model_finds_what_tokens_hold():
+    random = np.random.default_rng(0)
+    diagnoses = np.arange(200) % 2
+
+    def patients(shift: float) -> list[EncodedPatient]:
+        found = []
+        for label in diagnoses:
+            rois = {}
+            for name in ROI_NAMES:
+                tokens = torch.from_numpy(random.normal(size=(3, 8))).float()
+                tokens[:, 2] += shift * float(label) * (name == "NM")
+                maps = torch.from_numpy(random.normal(size=(3, 8, 2, 2))).float()
+                rois[name] = EncodedRoi(tokens, (maps,), (28, 28))
+            found.append(rois)
+        return found
+
+    assert pooled_tokens(patients(0.0)).shape == (200, len(ROI_NAMES) * 3 * 8)
+    told, blind = (
+        area_under_curve(diagnoses, linear_margins(patients(by), diagnoses, patients(by), seed=1))
+        for by in (4.0, 0.0)
+    )
+    assert told > 0.95
+    assert 0.3 < blind < 0.7
+
+
+def test_the_encoder_stays_and_the_rest_learns(arm):
+    model = started(CONFIG, 1, arm, learned=False)
     before = {name: one.clone() for name, one in model.state_dict().items()}
     views = varied_views(model, dataset(model, augment=CONFIG.augment, data=CONFIG.data), 2, 1)
     held = plain_view(model, dataset(model))
@@ -114,7 +167,7 @@ def test_the_encoder_stays_and_the_rest_learns():
         assert any(name.startswith(part) for name in changed)
     found = margins_from_tokens(model, held)
     assert found[diagnoses == 1].min() > found[diagnoses == 0].max()
-    again = started(CONFIG, 1, None)
+    again = started(CONFIG, 1, arm, learned=False)
     train_on_tokens(again, views, diagnoses, CONFIG, settings, seed=1)
     assert np.array_equal(margins_from_tokens(again, held), found)
 
@@ -125,7 +178,7 @@ def test_settings_are_checked(values):
         LabelSettings(**values)
 
 
-def test_another_system_is_told():
+def test_another_system_is_told(arm):
     config = parse_config({"model": {"kind": "seres10"}})
     with pytest.raises(InputError, match=r"model\.kind seres10"):
-        started(config, 1, None)
+        started(config, 1, arm, learned=False)

@@ -57,12 +57,13 @@ def pooled_gap_records(found: Sequence[Gap], data: str) -> Iterable[dict[str, An
         yield {"data": data, "arm": arm, "kind": kind, **_numbers(figure)}
 
 
-def label_records(labels: LabelResults, data: str) -> Iterable[dict[str, Any]]:
-    """Areas under the curve, shares of 1."""
+def label_records(labels: LabelResults, data: str, read_out: str) -> Iterable[dict[str, Any]]:
+    """Areas under the curve, shares of 1, by what is behind the encoder."""
     for (name, size), row in labels.rows.items():
         figure = row.figure
         record = {"data": data, "encoder": name, "labels": size, "test_patients": labels.patients}
         yield record | {
+            "read_out": read_out,
             **_numbers(figure),
             "auc_of_seeds": " ".join(f"{one:.5f}" for one in figure.seeds),
         }

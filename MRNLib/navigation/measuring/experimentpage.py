@@ -17,6 +17,7 @@ from MRNLib.navigation.measuring.experimentcsv import (
 )
 from MRNLib.navigation.measuring.finetunedcells import FINETUNED
 from MRNLib.navigation.measuring.gapstatistics import gaps
+from MRNLib.navigation.measuring.labelcells import LABELS, LINEAR
 from MRNLib.navigation.measuring.labelcurve import write_curve
 from MRNLib.navigation.measuring.labelstatistics import label_results
 from MRNLib.navigation.measuring.measuredcells import finished_cells
@@ -60,13 +61,16 @@ def write_page(cells_of: Path, out: Path, command: str, notes: str = "") -> list
         written.append(write_csv(out / "gaps.csv", pooled_gap_records(found, data)))
         written.append(write_csv(out / "gap_errors.csv", gap_records(found, data)))
     if labels is not None:
-        parts.append(tables.label_section(labels, data))
-        write_curve(labels, out / CURVE)
+        linear = label_results(cells, LABELS, LINEAR)
+        assert linear is not None
+        parts.append(tables.label_section(labels, linear, data))
+        write_curve({"MRN behind it": labels, "logistic regression": linear}, out / CURVE)
         parts.append([f"![AUC over the number of labelled patients ({data})]({CURVE})"])
-        written += [write_csv(out / "labels.csv", label_records(labels, data)), out / CURVE]
+        records = [*label_records(labels, data, "mrn"), *label_records(linear, data, "linear")]
+        written += [write_csv(out / "labels.csv", records), out / CURVE]
     if tuned is not None:
         parts.append(tables.tuned_section(tuned, data))
-        written.append(write_csv(out / "finetuned.csv", label_records(tuned, data)))
+        written.append(write_csv(out / "finetuned.csv", label_records(tuned, data, "finetuned")))
     parts.append(text.times(cells))
     parts.append([NOTICE])
     with replaced(out / PAGE) as partial:

@@ -135,8 +135,36 @@ def _gap(figure: Figure) -> str:
     return figure_text(figure, 4, "+")
 
 
-def label_section(labels: LabelResults, data: str) -> list[str]:
-    """AUC by encoder and number of labels, and differences."""
+def label_section(whole: LabelResults, linear: LabelResults, data: str) -> list[str]:
+    """AUC by encoder and number of labels, and differences: of MRN, and of linear models."""
+    header = ["frozen encoder", *(f"{size} labels" for size in whole.sizes)]
+    fitted = [
+        [ENCODERS[name], *("" if one is None else f"{100 * one:.0f}" for one in known)]
+        for name in whole.encoders
+        if any(known := [_fitted(whole, name, size) for size in whole.sizes])
+    ]
+    return [
+        *text.labels(whole, data),
+        f"### MRN behind the encoder ({data})",
+        "",
+        *_label_tables(whole, header),
+        "",
+        "AUC on the patients learned from, mean over seeds:",
+        "",
+        *table(header, fitted),
+        "",
+        f"### Logistic regression on the encoder's tokens ({data})",
+        "",
+        *_label_tables(linear, header),
+    ]
+
+
+def _fitted(labels: LabelResults, name: str, size: int) -> float | None:
+    row = labels.rows.get((name, size))
+    return None if row is None else row.training_auc
+
+
+def _label_tables(labels: LabelResults, header: list[str]) -> list[str]:
     body = []
     for name in labels.encoders:
         known = [labels.rows.get((name, size)) for size in labels.sizes]
@@ -147,8 +175,7 @@ def label_section(labels: LabelResults, data: str) -> list[str]:
         if any(differences):
             shown = ["" if figure is None else _points(figure) for figure in differences]
             apart.append([f"{ENCODERS[one]} − {ENCODERS[other]}", *shown])
-    header = ["frozen encoder", *(f"{size} labels" for size in labels.sizes)]
-    lines = [*text.labels(labels, data), *table(header, body)]
+    lines = table(header, body)
     return [*lines, "", *table(["difference", *header[1:]], apart)] if apart else lines
 
 

@@ -131,12 +131,19 @@ def labels(results: LabelResults, data: str) -> list[str]:
         f"## MRN with few labels, the encoder frozen ({data})",
         "",
         f"Each encoder's slice tokens of {settings['views']} draws of boxes and augmentation are "
-        "kept, and everything behind it (FFA, SFA, heads) is trained on them: "
+        "kept. **MRN**: everything behind the encoder (FFA, SFA, heads) is trained on them: "
         f"{settings['steps']} steps of {training['train']['batch_size']} patients whatever the "
         f"number of labels, {losses}, no contrastive loss; the same patients, draws and start of "
-        f"the rest for all encoders. AUC in % on {results.patients} other patients: mean over "
+        "the rest for all encoders. **Logistic regression**, the plainer question of what the "
+        "tokens hold: on each ROI's mean slice token and the mean and maximum of its patches, the "
+        "penalty chosen by cross-validation among the labelled patients. The random start is what "
+        "the pre-training of the same seed began with; positions of all encoders are resampled "
+        "to the ROIs' images in the same way.",
+        "",
+        f"AUC in % on {results.patients} other patients: mean over "
         "seeds, in brackets 95 % by drawing the test patients anew, in round brackets the least "
-        "and the largest seed. A seed draws the labelled patients and the start, and takes the "
+        "and the largest seed; an interval that holds 50 shows nothing. A seed draws the labelled "
+        "patients and the start, and takes the "
         "pre-training of its own number. In the differences, of equal seeds, *better* and *worse* "
         "stand where the interval, which does not hold the spread between seeds, leaves "
         "out 0 and all seeds agree.",

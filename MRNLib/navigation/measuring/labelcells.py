@@ -7,7 +7,7 @@ training's seed takes the pre-training of the same number, whichever others ther
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from MRNLib.errors import InputError
 from MRNLib.metrics import area_under_curve
+from MRNLib.navigation.measuring.linearreadout import linear_margins
 from MRNLib.navigation.measuring.measuredcells import kept
 from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, PretrainedArm
 from MRNLib.navigation.measuring.slicetokens import EncodedPatient, plain_view, varied_views
@@ -33,6 +34,8 @@ from MRNLib.training.dataset import CropDataset
 from MRNLib.training.folds import check_origin, refuse_shared
 
 LABELS = "labels"
+# What a cell says of the patients tested: MRN behind the encoder, and a logistic regression.
+MARGINS, LINEAR = "margins", "linear_margins"
 # Of the draws that are encoded: the same images for all encoders and seeds.
 VIEWS_SEED = 1
 
@@ -43,15 +46,20 @@ class LabelCell:
 
     Attributes:
         encoder: Name of its frozen encoder.
-        arm: Where that comes from; None: a random start.
+        arm: Whose that is; of a random start, whose start.
         size: Labelled patients.
         seed: Of the training, and of a random start.
     """
 
     encoder: str
-    arm: PretrainedArm | None
+    arm: PretrainedArm
     size: int
     seed: int
+
+    @property
+    def learned(self) -> bool:
+        """Whether its encoder has learned anything."""
+        return self.encoder != RANDOM_ENCODER
 
     @property
     def key(self) -> str:
@@ -77,15 +85,13 @@ def label_cells(arms: Sequence[PretrainedArm], settings: LabelSettings) -> list[
             expected="a training of the same seed for each pre-training",
             remedy=f'add it: --amount "seeds={sorted([*settings.seeds, odd.seed])}"',
         )
-    # Arms that share an encoder are one.
-    encoders = {(arm.encoder, arm.seed): arm for arm in reversed(arms)}
+    # Arms that share an encoder are one; those of a seed have the same start.
+    encoders = {
+        (name, arm.seed): arm for arm in reversed(arms) for name in (arm.encoder, RANDOM_ENCODER)
+    }
     cells = [
         LabelCell(name, arm, size, seed)
-        for seed in settings.seeds
-        for name, arm in (
-            (RANDOM_ENCODER, None),
-            *((name, arm) for (name, own), arm in encoders.items() if own == seed),
-        )
+        for (name, seed), arm in encoders.items()
         for size in settings.sizes
     ]
     return sorted(cells, key=lambda cell: cell.tokens)
@@ -156,11 +162,12 @@ class _Bench:
         return {
             "kind": LABELS,
             "encoder": cell.encoder,
-            "weights": None if cell.arm is None else cell.arm.sha256,
+            "weights": cell.arm.sha256 if cell.learned else None,
             "size": cell.size,
             "seed": cell.seed,
             "data": self.config.trained_on,
-            "pretrained_on": None if cell.arm is None else cell.arm.config.trained_on,
+            "pretrained_on": cell.arm.config.trained_on if cell.learned else None,
+            "start": None if cell.learned else cell.arm.config.as_json()["encoder"],
             "settings": settings,
             "training": self.config.identity(),
             "crops": self._crops,
@@ -168,11 +175,11 @@ class _Bench:
 
     def measure(self, cell: LabelCell, progress: Progress) -> dict[str, Any]:
         name = f"{cell.encoder}, {cell.size} labels, seed {cell.seed}"
-        model = started(self.config, cell.seed, cell.arm)
+        model = started(self.config, cell.seed, cell.arm, learned=cell.learned)
         tokens = self._encoded(cell, part(progress, 0.0, 0.3))
         chosen = labelled_subset(self.diagnoses, cell.size, cell.seed)
         learned = [tokens.train[index] for index in chosen]
-        own = part(progress, 0.3, 1.0)
+        further = part(progress, 0.3, 1.0)
         train_on_tokens(
             model,
             learned,
@@ -180,18 +187,20 @@ class _Bench:
             self.config,
             self.settings,
             cell.seed,
-            lambda done, said: own(done, f"{name}: {said}"),
+            lambda done, said: further(done, f"{name}: {said}"),
         )
-        first = margins_from_tokens(model, [views[0] for views in learned])
+        first, own = [views[0] for views in learned], self.diagnoses[chosen]
+        linear = linear_margins(first, own, tokens.test, cell.seed)
         return {
             **tested(self.test, margins_from_tokens(model, tokens.test)),
-            "training_auc": float(area_under_curve(self.diagnoses[chosen], first)),
+            LINEAR: rounded(linear),
+            "training_auc": float(area_under_curve(own, margins_from_tokens(model, first))),
         }
 
     def _encoded(self, cell: LabelCell, progress: Progress) -> _Tokens:
         if self._tokens is None or self._tokens[0] != cell.tokens:
             self._tokens = None  # the former encoder's need not stay while these are made
-            model = started(self.config, cell.seed, cell.arm)
+            model = started(self.config, cell.seed, cell.arm, learned=cell.learned)
             config, windows = self.config, model.config.preprocess
             learned = CropDataset(self.train, windows, model.regions, config.augment, config.data)
             held = CropDataset(self.test, windows, model.regions)
@@ -215,8 +224,13 @@ def tested(patients: Sequence[PatientCrops], margins: Sequence[float] | Any) -> 
     return {
         "identifiers": [one.identifier for one in patients],
         "labels": [one.diagnosis for one in patients],
-        "margins": [round(float(one), 6) for one in margins],
+        MARGINS: rounded(margins),
     }
+
+
+def rounded(values: Iterable[Any]) -> list[float]:
+    """As JSON values."""
+    return [round(float(one), 6) for one in values]
 
 
 def refuse_met(patients: Sequence[PatientCrops], arms: Sequence[PretrainedArm]) -> None:

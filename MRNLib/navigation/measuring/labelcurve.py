@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,35 +29,27 @@ APART = 1.045
 PHANTOM = "PHANTOM: digital patients, not people"
 
 
-def write_curve(results: LabelResults, path: Path) -> None:
-    """Draws the curve into a PNG file."""
+def write_curve(results: Mapping[str, LabelResults], path: Path) -> None:
+    """Draws the curves into a PNG file."""
     figure = curve(results)
     with replaced(path) as partial:
         figure.savefig(partial, dpi=DPI, format="png")
 
 
-def curve(results: LabelResults) -> Figure:
-    """AUC over the number of labels: means over seeds with their intervals, seeds as dots."""
-    warning = PHANTOM if results.data == "phantom" else None
-    figure = new_figure(7.6, 4.6, warning)
-    axes = figure.add_axes((0.085, 0.16, 0.62, 0.74))
-    encoders = results.encoders
-    for place, name in enumerate(encoders):
-        _line(axes, results, name, APART ** (place - (len(encoders) - 1) / 2))
-    axes.axhline(0.5, color=LINE, lw=1, zorder=0)
-    axes.set_xscale("log")
-    axes.set_xticks(results.sizes, [str(size) for size in results.sizes])
-    axes.set_xticks([], minor=True)
-    axes.set_xlim(results.sizes[0] / 1.25, results.sizes[-1] * 1.25)
-    axes.set_xlabel("labelled patients", fontsize=9, color=INK)
-    axes.set_ylabel("AUC", fontsize=9, color=INK)
-    title = f"MRN on frozen slice tokens ({results.patients} test patients)"
-    axes.set_title(title, fontsize=10, color=INK, loc="left")
-    axes.tick_params(labelsize=8, length=2.5, colors=MUTED)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_edgecolor(LINE)
-    axes.legend(
+def curve(results: Mapping[str, LabelResults]) -> Figure:
+    """AUC over the number of labels: means over seeds with their intervals, seeds as dots.
+
+    Args:
+        results: By what is behind the encoder, a panel each.
+    """
+    first = next(iter(results.values()))
+    figure = new_figure(10.4, 4.6, PHANTOM if first.data == "phantom" else None)
+    panels = figure.subplots(1, len(results), sharey=True)
+    figure.subplots_adjust(0.06, 0.16, 0.76, 0.9, wspace=0.06)
+    for axes, (name, one) in zip(panels, results.items(), strict=True):
+        _panel(axes, one, f"{name} ({one.patients} test patients)")
+    panels[0].set_ylabel("AUC", fontsize=9, color=INK)
+    panels[-1].legend(
         loc="upper left",
         bbox_to_anchor=(1.02, 1.0),
         frameon=False,
@@ -66,8 +59,27 @@ def curve(results: LabelResults) -> Figure:
         handlelength=3.2,
     )
     explained = "lines: means over seeds\nbars: 95 % over test patients\ndots: single seeds"
-    axes.text(1.04, 0.5, explained, transform=axes.transAxes, fontsize=8, color=MUTED, va="center")
+    panels[-1].text(
+        1.05, 0.5, explained, transform=panels[-1].transAxes, fontsize=8, color=MUTED, va="center"
+    )
     return figure
+
+
+def _panel(axes: Axes, results: LabelResults, title: str) -> None:
+    encoders = results.encoders
+    for place, name in enumerate(encoders):
+        _line(axes, results, name, APART ** (place - (len(encoders) - 1) / 2))
+    axes.axhline(0.5, color=LINE, lw=1, zorder=0)
+    axes.set_xscale("log")
+    axes.set_xticks(results.sizes, [str(size) for size in results.sizes])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(results.sizes[0] / 1.25, results.sizes[-1] * 1.25)
+    axes.set_xlabel("labelled patients", fontsize=9, color=INK)
+    axes.set_title(title, fontsize=10, color=INK, loc="left")
+    axes.tick_params(labelsize=8, length=2.5, colors=MUTED)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_edgecolor(LINE)
 
 
 def _line(axes: Axes, results: LabelResults, name: str, shift: float) -> None:

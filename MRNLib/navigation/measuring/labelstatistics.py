@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from MRNLib.bootstrap import Bootstrap, Drawn
 from MRNLib.errors import InputError
 from MRNLib.metrics import areas_under_curve
-from MRNLib.navigation.measuring.labelcells import LABELS
+from MRNLib.navigation.measuring.labelcells import LABELS, MARGINS
 from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
 from MRNLib.navigation.measuring.probestatistics import Figure
 
@@ -21,7 +21,7 @@ ENCODERS = {
     RANDOM_ENCODER: "random start",
     "static": "static volumes",
     "tokenizer": "tokenizer only",
-    NAVIGATION_ENCODER: "slice navigation",
+    NAVIGATION_ENCODER: "slice navigation, first stage",
 }
 # Which are compared: the first less the second.
 COMPARED_ENCODERS = (
@@ -39,10 +39,12 @@ class LabelRow:
     Attributes:
         margins: ``[patients]`` of each seed's training.
         bootstrap: The draws of the test patients, the same for all rows.
+        training_auc: On the patients learned from, the mean over seeds; None where it is not known.
     """
 
     margins: Mapping[int, Array]
     bootstrap: Bootstrap
+    training_auc: float | None = None
 
     def mean(self, seeds: Sequence[int]) -> Drawn:
         """AUC, the mean over some seeds, in all draws."""
@@ -105,13 +107,14 @@ class LabelResults:
 
 
 def label_results(
-    cells: Mapping[str, Mapping[str, Any]], kind: str = LABELS
+    cells: Mapping[str, Mapping[str, Any]], kind: str = LABELS, read_out: str = MARGINS
 ) -> LabelResults | None:
     """The trainings' figures; None without any.
 
     Args:
         cells: By key.
         kind: ``labels`` (frozen encoders) or ``finetuned``.
+        read_out: Which of the cells' margins.
 
     Raises:
         InputError: The cells were not tested on the same patients.
@@ -134,10 +137,12 @@ def label_results(
     groups: dict[tuple[str, int], dict[int, Any]] = {}
     for one in found:
         key = (one["identity"]["encoder"], one["identity"]["size"])
-        groups.setdefault(key, {})[one["identity"]["seed"]] = one["result"]["margins"]
-    rows = {
-        key: LabelRow({seed: np.array(margins[seed]) for seed in sorted(margins)}, bootstrap)
-        for key, margins in sorted(groups.items())
-    }
+        groups.setdefault(key, {})[one["identity"]["seed"]] = one["result"]
+    rows = {}
+    for key, results in sorted(groups.items()):
+        margins = {seed: np.array(results[seed][read_out]) for seed in sorted(results)}
+        own = [one.get("training_auc") for one in results.values()]
+        known = kind == LABELS and read_out == MARGINS
+        rows[key] = LabelRow(margins, bootstrap, float(np.mean(own)) if known else None)
     identity = found[0]["identity"]
     return LabelResults(rows, len(first["labels"]), identity["data"], identity)

@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
+from timm.models.vision_transformer import checkpoint_filter_fn
 
 from MRNLib.errors import InputError
 from MRNLib.models.config import NAVIGATION, MrnConfig
 from MRNLib.models.mrn import Mrn
 from MRNLib.navigation.measuring.pretrainedarms import PretrainedArm
+from MRNLib.navigation.measuring.probefeatures import random_tokenizer
 from MRNLib.navigation.measuring.slicetokens import EncodedPatient, forward_encoded
 from MRNLib.progress import Progress, silent
 from MRNLib.training.config import TrainingConfig
@@ -59,13 +61,15 @@ class LabelSettings(Strict):
         return values
 
 
-def started(config: TrainingConfig, seed: int, arm: PretrainedArm | None) -> Mrn:
+def started(config: TrainingConfig, seed: int, arm: PretrainedArm, *, learned: bool) -> Mrn:
     """An MRN before its training, its encoder frozen.
 
     Args:
         config: Of an MRN.
         seed: Of everything that is not the arm's.
-        arm: Whose encoder it gets; None leaves it as it started.
+        arm: Whose encoder it gets.
+        learned: ``False`` takes the arm's encoder as it was before its first step. Either goes
+            through the same resampling of its positions to the MRN's images.
 
     Raises:
         InputError: The settings are another system's, or the encoder does not fit them.
@@ -82,12 +86,13 @@ def started(config: TrainingConfig, seed: int, arm: PretrainedArm | None) -> Mrn
     )
     model = new_student(own, 0, pretrained=True)
     assert isinstance(model, Mrn)
+    # After the rest has started, so that it starts the same with every encoder.
     backbone = model.res.backbone
-    if arm is not None:
-        # After the rest has started, so that it starts the same with every encoder.
-        taken = dataclasses.replace(plain, weights=f"{NAVIGATION}{arm.folder}")
-        taps = len(backbone.tapped_blocks)
-        backbone.load_state_dict(type(backbone)(taken, taps).state_dict())
+    taken = dataclasses.replace(plain, weights=f"{NAVIGATION}{arm.folder}")
+    backbone.load_state_dict(type(backbone)(taken, len(backbone.tapped_blocks)).state_dict())
+    if not learned:
+        start = random_tokenizer(arm.config).encoder.vit.state_dict()
+        backbone.vit.load_state_dict(checkpoint_filter_fn(start, backbone.vit))
     backbone.requires_grad_(False)
     return model
 
