@@ -58,8 +58,8 @@ class TokenizerSettings(Strict):
     """
 
     mask_share: float = Field(default=0.6, gt=0, lt=1)
-    normalise_patches: bool = True
-    visible_weight: float = Field(default=0.0, ge=0)
+    normalise_patches: bool = False
+    visible_weight: float = Field(default=1.0, ge=0)
     decoder_width: int = Field(default=256, ge=1)
     decoder_depth: int = Field(default=2, ge=1)
     decoder_heads: int = Field(default=8, ge=1)

@@ -4,7 +4,7 @@ arXiv 2605.06487 is known here by a summary, which says no more than that a toke
 slices. Ours is the DINOv2 with registers that MRN starts from, so that its weights can be MRN's.
 Masked patches are replaced by a learned token before the blocks (SimMIM, arXiv 2111.09886), not
 left out (MAE, arXiv 2111.06377): every position goes through the encoder, as it will in MRN. The
-targets are MAE's.
+targets are grey values, or MAE's patches without their own brightness.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def test_killed_between_checkpoints_it_takes_steps_again(finished, volumes, tmp_
 def test_metrics_have_a_line_every_few_steps(finished):
     lines = records(finished.tokenizer.parent / "tokenizer")
     assert [(one["epoch"], one["updates"]) for one in lines] == [(1, 2), (2, 4)]
-    assert lines[0]["losses"].keys() == {"total", "gradient_norm"}
+    assert lines[0]["losses"].keys() == {"total", "hidden", "visible", "gradient_norm"}
     lines = records(finished.tokenizer.parent / "dynamics")
     assert [one["updates"] for one in lines] == [2, 3]
     names = {"total", "teacher_forcing", "rollout", "picture", "gradient_norm"}

@@ -87,9 +87,7 @@ def test_loss_is_that_of_a_naive_loop_over_hidden_patches(normalised):
 
 def test_noise_is_not_stretched_to_the_contrast_of_anatomy():
     noise = torch.randn(64, SIZE, SIZE, generator=generator_for(4))
-    model = MaskedReconstruction(
-        Tokenizer(ENCODER, IMAGES, pretrained=False), SIZE, PATCH, SETTINGS
-    )
+    model = reconstruction(normalise_patches=True)
     assert model.targets(0.5 + 0.015 * noise).std() < 0.35
     assert model.targets(0.5 + 0.1 * noise).std() > 0.85
 
