@@ -193,7 +193,9 @@ def test_the_page(script, folder, measured, tmp_path):
     assert [row["labels"] for row in rows if row["encoder"] == "static"] == ["4", "6"]
     assert {row["data"] for row in rows} == {"phantom"}
     probes = list(csv.DictReader((tmp_path / "probes.csv").open(encoding="utf-8")))
-    assert {"linear_dice NM-SN", "relative_network_mm"} <= {row["measure"] for row in probes}
+    assert {"linear_dice NM-SN", "relative_network_mm", "relative_ridge_mm_r2"} <= {
+        row["measure"] for row in probes
+    }
     assert {row["seeds"] for row in probes if row["arm"] == "aligned"} == {"2", "1"}
     gaps = list(csv.DictReader((tmp_path / "gaps.csv").open(encoding="utf-8")))
     assert {(row["arm"], row["seeds"]) for row in gaps} >= {("aligned", "2"), ("zeroed", "1")}

@@ -9,7 +9,8 @@ from typing import Any
 
 from MRNLib.navigation.measuring.gapstatistics import Gap, pooled_gaps
 from MRNLib.navigation.measuring.labelstatistics import LabelResults
-from MRNLib.navigation.measuring.probestatistics import COMPARED, MEASURES, Figure, Rows
+from MRNLib.navigation.measuring.probemeasures import MEASURES
+from MRNLib.navigation.measuring.probestatistics import COMPARED, Figure, Rows
 from MRNLib.writing import replaced
 
 

@@ -14,15 +14,19 @@ from MRNLib.navigation.measuring.labelstatistics import (
     LabelResults,
     LabelRow,
 )
-from MRNLib.navigation.measuring.probestatistics import (
+from MRNLib.navigation.measuring.probemeasures import (
     ABSOLUTE,
-    COMPARED,
+    EXPLAINED,
     OUTLINES,
     PLANE,
     RELATIVE,
+    Measure,
+)
+from MRNLib.navigation.measuring.probestatistics import (
+    CHANCE_ROW,
+    COMPARED,
     ROW_NAMES,
     Figure,
-    Measure,
     ProbeRow,
     Rows,
 )
@@ -41,7 +45,8 @@ def figure_text(figure: Figure, digits: int, sign: str = "") -> str:
 SECTIONS = (
     ("Outlines of nuclei", OUTLINES),
     ("Where a slice lies", ABSOLUTE),
-    ("How two slices of a clip lie to one another", RELATIVE),
+    ("How much of the way from one slice to another is read", EXPLAINED),
+    ("How far off the way from one slice to another is read", RELATIVE),
     ("Which plane a slice is nearest to", PLANE),
 )
 
@@ -49,14 +54,16 @@ SECTIONS = (
 def probe_sections(rows: Rows, data: str) -> list[list[str]]:
     """All that the probes have read, each section a list of lines."""
     sections = [text.reading_probes(rows, data)]
-    for title, measures in SECTIONS:
+    for title, wanted in SECTIONS:
+        # A part that never moves has no measure.
+        measures = [one for one in wanted if any(one in row.measures for row in rows.values())]
         body = [
             [features, ROW_NAMES[features, name], *(_shown(row, one) for one in measures)]
             for (features, name), row in rows.items()
-            if measures[0] in row.measures
+            if {*measures} & {*row.measures}
         ]
         header = ["features", "arm", *(f"{one.title} {_arrow(one)}" for one in measures)]
-        sections.append([f"### {title} ({data})", "", *table(header, body)])
+        sections += [[f"### {title} ({data})", "", *table(header, body)]] if body else []
     sections += [_nuclei(rows, probe, data) for probe in ("linear", "dpt")]
     if compared := [
         one for title, measures in SECTIONS for one in _compared(rows, title, measures)
@@ -70,7 +77,7 @@ def _arrow(measure: Measure) -> str:
 
 
 def _shown(row: ProbeRow, measure: Measure) -> str:
-    return figure_text(row.figure(measure), measure.digits)
+    return figure_text(row.figure(measure), measure.digits) if measure in row.measures else ""
 
 
 def _nuclei(rows: Rows, probe: str, data: str) -> list[str]:
@@ -93,22 +100,31 @@ def _pairs(rows: Rows) -> list[tuple[str, ProbeRow, ProbeRow]]:
     ]
 
 
-def _compared(rows: Rows, title: str, measures: Sequence[Measure]) -> list[list[str]]:
+def _compared(rows: Rows, title: str, wanted: Sequence[Measure]) -> list[list[str]]:
     """One section's table of differences, if there is anything to compare."""
-    body = []
-    for name, one, other in _pairs(rows):
-        found = [(measure, one.minus(other, measure)) for measure in measures]
-        cells = [_difference(figure, measure) for measure, figure in found if figure is not None]
-        if cells:
+    pairs, chance, body = _pairs(rows), rows.get(CHANCE_ROW), []
+    measures = [
+        measure
+        for measure in wanted
+        if any(one.minus(other, measure) is not None for _, one, other in pairs)
+    ]
+    for name, one, other in pairs:
+        cells = [_difference(one, other, chance, measure) for measure in measures]
+        if any(cells):
             body.append([name, *cells])
-    header = [title, *(f"{one.title} {_arrow(one)}" for one in measures if not one.pooled)]
+    header = [title, *(f"{one.title} {_arrow(one)}" for one in measures)]
     return [table(header, body)] if body else []
 
 
-def _difference(figure: Figure, measure: Measure) -> str:
+def _difference(one: ProbeRow, other: ProbeRow, chance: ProbeRow | None, measure: Measure) -> str:
+    """The difference, and a word where it is apart and one of the two reads anything at all."""
+    figure = one.minus(other, measure)
+    if figure is None:
+        return ""
     shown = figure_text(figure, measure.digits, "+")
-    better = "better" if (figure.value > 0) == measure.higher else "worse"
-    return f"{shown} {better}" if figure.apart else shown
+    if not figure.apart or not any(row.beats(chance, measure) for row in (one, other)):
+        return shown
+    return f"{shown} {'better' if (figure.value > 0) == measure.higher else 'worse'}"
 
 
 def gap_section(found: Sequence[Gap], data: str) -> list[str]:

@@ -88,9 +88,20 @@ def reading_probes(rows: Rows, data: str) -> list[str]:
         "one hidden layer, stopped where it is best on patients left out of the training, since "
         "how two slices lie to one another is hardly linear in both slices' features. A centre "
         "is told from the middle of the tissue's box, a rotation is read as a matrix and "
-        "projected. Pairs of slices are one to three steps apart. Planes: logistic regression. "
+        "projected. Planes: logistic regression. "
         "**No features** is what the same probes say with nothing to look at: the training mean, "
         "the commonest plane.",
+        "",
+        "Pairs of slices are one to three steps of a clip apart. Most paths move in one way alone "
+        "(a scroll turns nothing, a tilt shifts nothing), so that each part of the way from one "
+        "slice to the other (translation, rotation, log-scale) has probes of its own, learned "
+        "from the pairs in which that part moves and measured on such pairs; where it stands "
+        "still, nothing is asked. **R²** is the share of the variance explained, the test "
+        "patients' pairs together: 1 less the sum of squared errors over that of saying the "
+        "training mean. 1 is all; 0 is nothing, which is what no features give; below 0 is worse "
+        "than nothing. It says whether anything is read. The errors in mm, degrees and log-scale "
+        "are means over the same pairs; the probes learn to make squared errors small, so that one "
+        "that reads little can lie behind no features there.",
     ]
 
 
@@ -101,8 +112,10 @@ def differences(data: str) -> list[str]:
         "",
         "In brackets 95 % by drawing test patients anew, in round brackets the least and the "
         "largest seed's; seeds of equal number are paired. The interval does not hold the spread "
-        "between pre-trainings: *better* and *worse* stand where it leaves out 0 and all seeds "
-        "agree. With so many comparisons some do by chance.",
+        "between pre-trainings: *better* and *worse* stand where it leaves out 0, all seeds agree, "
+        "and one of the two is better than no features by the interval of that difference. Where "
+        "neither is, a difference would say only how far probes stray that read nothing. With so "
+        "many comparisons some stand by chance.",
         "",
     ]
 
