@@ -73,6 +73,7 @@ def test_seeds_of_equal_number_are_paired():
         (Figure(-0.2, (-0.3, -0.1), (-0.1, -0.3)), True),
         (Figure(0.2, (0.1, 0.3), (-0.1, 0.5)), False),
         (Figure(0.2, (-0.1, 0.3), (0.1, 0.3)), False),
+        (Figure(0.2, (0.1, 0.3), (0.2,)), False),  # no other seed to agree with
         (Figure(0.2, None, (0.2,)), False),
     ],
 )

@@ -112,10 +112,10 @@ def differences(data: str) -> list[str]:
         "",
         "In brackets 95 % by drawing test patients anew, in round brackets the least and the "
         "largest seed's; seeds of equal number are paired. The interval does not hold the spread "
-        "between pre-trainings: *better* and *worse* stand where it leaves out 0, all seeds agree, "
-        "and one of the two is better than no features by the interval of that difference. Where "
-        "neither is, a difference would say only how far probes stray that read nothing. With so "
-        "many comparisons some stand by chance.",
+        "between pre-trainings: *better* and *worse* stand where it leaves out 0, two seeds or "
+        "more are there and agree, and one of the two is better than no features by the interval "
+        "of that difference. Where neither is, a difference would say only how far probes stray "
+        "that read nothing. With so many comparisons some stand by chance.",
         "",
     ]
 

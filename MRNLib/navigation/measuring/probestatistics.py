@@ -67,10 +67,11 @@ class Figure:
 
     @property
     def apart(self) -> bool:
-        """Of a difference: its interval leaves out 0, and all seeds are on that side of it."""
+        """Of a difference: its interval leaves out 0, and two seeds or more are on that side."""
         if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
             return False
-        return all((one > 0) == (self.value > 0) for one in self.seeds)
+        # One seed agrees with itself, and says nothing of another.
+        return len(self.seeds) > 1 and all((one > 0) == (self.value > 0) for one in self.seeds)
 
 
 class ProbeRow:
