@@ -178,6 +178,8 @@ def test_the_page(script, folder, measured, tmp_path):
         "| aligned | 1 | 1 |",
         "| zeroed | 1 |",
         "| aligned | all |",
+        "| aligned arm − zeroed arm | all | 1 |",
+        "| aligned arm − same slice again | all | 1, 2 |",
         "on its training patients",
         "rotation (°), network",
         "slice navigation − random start",

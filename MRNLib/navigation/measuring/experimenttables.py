@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from MRNLib.markdown import table
 from MRNLib.navigation.gap import TOLD
 from MRNLib.navigation.measuring import experimenttext as text
-from MRNLib.navigation.measuring.gapstatistics import ALL_KINDS, Gap, pooled_gaps
+from MRNLib.navigation.measuring.gapstatistics import (
+    ALL_KINDS,
+    BETWEEN,
+    WITHIN,
+    Contrast,
+    Gap,
+    Told,
+    contrasts,
+)
 from MRNLib.navigation.measuring.labelstatistics import (
     COMPARED_ENCODERS,
     ENCODERS,
@@ -128,27 +136,44 @@ def _difference(one: ProbeRow, other: ProbeRow, chance: ProbeRow | None, measure
 
 
 def gap_section(found: Sequence[Gap], data: str) -> list[str]:
-    """Held-out errors by pre-training, and the gaps over seeds by kind of path."""
+    """Held-out errors by pre-training; differences over seeds by kind of path."""
     body = []
     for one in found:
         errors = [f"{one.record['errors'][told]:.4f}" for told in TOLD]
         body.append([one.arm, str(one.seed), str(one.record["patients"]), *errors])
     names = ("aligned", "shuffled", "zeroed", "same slice again")
-    header = ["arm", "seed", "patients", *(f"error: {one}" for one in names)]
-    pooled = [
-        [arm, "all" if kind == ALL_KINDS else kind.replace("_", " "), _gap(figure)]
-        for (arm, kind), figure in pooled_gaps(found).items()
-    ]
-    return [
+    lines = [
         *text.gap(data),
-        *table(header, body),
+        *table(["arm", "seed", "patients", *(f"error: {one}" for one in names)], body),
         "",
-        *table(["arm", "paths", "aligned − shuffled, over seeds"], pooled),
+        text.GAP_WITHIN,
+        "",
+        *_contrasts("arm", "aligned − shuffled", found, WITHIN),
     ]
+    between = _contrasts("difference", "error", found, BETWEEN)
+    return [*lines, "", text.GAP_BETWEEN, "", *between]
 
 
-def _gap(figure: Figure) -> str:
-    return figure_text(figure, 4, "+")
+def _contrasts(
+    first: str, last: str, found: Sequence[Gap], pairs: Sequence[tuple[Told, Told]]
+) -> list[str]:
+    body = [
+        [
+            _contrast_name(one),
+            "all" if one.kind == ALL_KINDS else one.kind.replace("_", " "),
+            ", ".join(map(str, one.seeds)),
+            figure_text(one.figure, 4, "+"),
+        ]
+        for one in contrasts(found, pairs)
+    ]
+    return table([first, "paths", "seeds", f"{last}, over seeds"], body)
+
+
+def _contrast_name(contrast: Contrast) -> str:
+    (arm, _), (other, told) = contrast.one, contrast.other
+    if told == "copied":
+        return f"{arm} arm − same slice again"
+    return arm if arm == other else f"{arm} arm − {other} arm"
 
 
 def label_section(labels: LabelResults, data: str) -> list[str]:

@@ -22,6 +22,21 @@ ILLUSTRATION = (
     " **With one seed this is an illustration, not a comparison**: another seed may turn it round."
 )
 
+GAP_WITHIN = (
+    "**Does a model use its actions?** The error of one model told each clip's own actions less "
+    "its error told another clip's: below 0 it uses them. That holds what true actions win and "
+    "also what false ones spoil for a model that trusts its actions, and is no measure of what is "
+    "won."
+)
+GAP_BETWEEN = (
+    "**What are true actions worth?** The aligned arm's error, told true actions, less that of an "
+    "arm that has learned without any (zeroed, told none) or with false ones (shuffled, told "
+    "false ones): each is told what it was trained on. And less the error of saying that the next "
+    "slice looks like this one. Below 0: the predictions are that much better. The same patients "
+    "and clips, equal seeds paired; a seed whose two arms have met other clips or another encoder "
+    "is left out."
+)
+
 
 def opening(data: str, pretrained: Set[str], command: str) -> list[str]:
     """Title, of what data, what not to misread, and by what command.
@@ -127,10 +142,9 @@ def gap(data: str) -> list[str]:
         "",
         "Mean error (L1 of layer-normed latents) of the next slice on patients held out from "
         "pre-training, told each clip's own actions, another clip's, none; and of saying that the "
-        "next slice looks like this one. Aligned minus shuffled below 0: the model uses its "
-        "actions. Below, its mean over seeds, of all clips and of each kind of path: in brackets "
-        "95 % by drawing anew, within each seed, the patients whom that seed held out; in round "
-        "brackets the least and the largest seed.",
+        "next slice looks like this one. In the tables of differences, of all clips and of each "
+        "kind of path: the mean over seeds, in brackets 95 % by drawing anew, within each seed, "
+        "the patients whom that seed held out; in round brackets the least and the largest seed.",
         "",
     ]
 
