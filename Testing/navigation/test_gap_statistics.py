@@ -129,6 +129,7 @@ def test_the_page_tells_both():
     assert "| aligned arm − shuffled arm | zoom | 1, 2 | -0.1000" in lines
     assert "| aligned arm − same slice again | all |" in lines
     assert lines.index("Does a model use") < lines.index("What are true actions worth")
+    assert "What are true actions worth" not in "\n".join(gap_section(arms(1)[1:], "phantom"))
 
 
 def test_gaps_of_cells_in_order():

@@ -150,6 +150,8 @@ def gap_section(found: Sequence[Gap], data: str) -> list[str]:
         "",
         *_contrasts("arm", "aligned − shuffled", found, WITHIN),
     ]
+    if not contrasts(found, BETWEEN):  # no aligned arm yet
+        return lines
     between = _contrasts("difference", "error", found, BETWEEN)
     return [*lines, "", text.GAP_BETWEEN, "", *between]
 
