@@ -155,10 +155,22 @@ def mean_error(by_kind: Mapping[str, Mapping[str, float]], told: str) -> float:
     return sum(one["clips"] * one[told] for one in by_kind.values()) / clips
 
 
-def interval_of_mean(values: Array, seed: int) -> tuple[float, float] | None:
-    """95 % percentile interval of a mean by drawing ``[N]`` values anew; None for fewer than 2."""
+def interval_of_mean(
+    values: Array, seed: int, weights: Array | None = None
+) -> tuple[float, float] | None:
+    """95 % percentile interval of a mean by drawing ``[N]`` values anew; None for fewer than 2.
+
+    Args:
+        values: ``[N]``.
+        seed: Of the draws.
+        weights: ``[N]``: the sum of the values is divided by that of these, of the same draw,
+            instead of by their number.
+    """
     if len(values) < 2:
         return None
     drawn = np.random.default_rng(seed).integers(len(values), size=(DRAWS, len(values)))
-    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
+    means = values[drawn].mean(axis=1)
+    if weights is not None:
+        means /= weights[drawn].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)

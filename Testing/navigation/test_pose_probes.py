@@ -8,13 +8,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from MRNLib.navigation.measuring.poseprobes import (
-    GAPS,
     Places,
     nearest_planes,
     nearest_rotations,
-    pair_features,
-    pair_targets,
-    pairs_of_slices,
     plane_classes,
     ridge_places,
 )
@@ -84,32 +80,6 @@ def test_nearest_rotations_are_rotations_and_keep_rotations():
     found = nearest_rotations(random.normal(size=(50, 3, 3)))
     assert np.allclose(found @ np.swapaxes(found, 1, 2), np.eye(3))
     assert np.allclose(np.linalg.det(found), 1.0)
-
-
-def test_pairs_and_their_targets():
-    poses = random_poses(5, 6)
-    pairs = clip, first, second = pairs_of_slices(5, 6, seed=3)
-    assert (second - first).tolist() == list(GAPS) * 5
-    assert clip.tolist() == sorted(list(range(5)) * len(GAPS))
-    assert second.max() < 6
-    targets = pair_targets(poses, pairs)
-    back = poses.rotation[clip, first].numpy() @ targets.rotation
-    assert np.allclose(back, poses.rotation[clip, second].numpy())
-    features = np.arange(5 * 6 * 2, dtype=np.float32).reshape(5, 6, 2)
-    assert pair_features(features, pairs).shape == (15, 4)
-    assert (
-        pair_features(features, pairs)[:, 2] - pair_features(features, pairs)[:, 0]
-    ).tolist() == (2.0 * (second - first)).tolist()
-    assert len(pairs_of_slices(5, 2, seed=3)[0]) == 5  # only the next slice is near enough
-
-
-def test_relative_poses_are_read_where_they_can_be():
-    poses = random_poses(100, 4)
-    pairs = pairs_of_slices(100, 4, 0)
-    targets = pair_targets(poses, pairs)
-    names = owners(len(pairs[0]))
-    read = ridge_places(linear_features(targets), targets, names, linear_features(targets))
-    assert read.errors(targets)["mm"].mean() < 0.2
 
 
 def test_planes_by_normals():

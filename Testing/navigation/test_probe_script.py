@@ -178,6 +178,8 @@ def test_the_page(script, folder, measured, tmp_path):
         "| aligned | 1 | 1 |",
         "| zeroed | 1 |",
         "| aligned | all |",
+        "| aligned arm − zeroed arm | all | 1 |",
+        "| aligned arm − same slice again | all | 1, 2 |",
         "on its training patients",
         "rotation (°), network",
         "slice navigation − random start",
@@ -196,7 +198,9 @@ def test_the_page(script, folder, measured, tmp_path):
     ]
     assert {row["data"] for row in rows} == {"phantom"}
     probes = list(csv.DictReader((tmp_path / "probes.csv").open(encoding="utf-8")))
-    assert {"linear_dice NM-SN", "relative_network_mm"} <= {row["measure"] for row in probes}
+    assert {"linear_dice NM-SN", "relative_network_mm", "relative_ridge_mm_r2"} <= {
+        row["measure"] for row in probes
+    }
     assert {row["seeds"] for row in probes if row["arm"] == "aligned"} == {"2", "1"}
     gaps = list(csv.DictReader((tmp_path / "gaps.csv").open(encoding="utf-8")))
     assert {(row["arm"], row["seeds"]) for row in gaps} >= {("aligned", "2"), ("zeroed", "1")}

@@ -9,13 +9,8 @@ from MRNLib.errors import InputError
 from MRNLib.metrics import area_under_curve
 from MRNLib.navigation.measuring.experimenttables import figure_text
 from MRNLib.navigation.measuring.labelstatistics import label_results
-from MRNLib.navigation.measuring.probestatistics import (
-    OUTLINES,
-    Figure,
-    Measure,
-    ProbeRow,
-    probe_rows,
-)
+from MRNLib.navigation.measuring.probemeasures import OUTLINES, Measure
+from MRNLib.navigation.measuring.probestatistics import Figure, ProbeRow, probe_rows
 
 DICE = next(one for one in OUTLINES if one.key == "dpt_dice")
 NAMES = [f"p{number}" for number in range(20)]
@@ -78,6 +73,7 @@ def test_seeds_of_equal_number_are_paired():
         (Figure(-0.2, (-0.3, -0.1), (-0.1, -0.3)), True),
         (Figure(0.2, (0.1, 0.3), (-0.1, 0.5)), False),
         (Figure(0.2, (-0.1, 0.3), (0.1, 0.3)), False),
+        (Figure(0.2, (0.1, 0.3), (0.2,)), False),  # no other seed to agree with
         (Figure(0.2, None, (0.2,)), False),
     ],
 )

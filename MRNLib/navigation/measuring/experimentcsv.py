@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from MRNLib.navigation.measuring.gapstatistics import Gap, pooled_gaps
+from MRNLib.navigation.measuring.gapstatistics import BETWEEN, WITHIN, Gap, contrasts
 from MRNLib.navigation.measuring.labelstatistics import LabelResults
-from MRNLib.navigation.measuring.probestatistics import COMPARED, MEASURES, Figure, Rows
+from MRNLib.navigation.measuring.probemeasures import MEASURES
+from MRNLib.navigation.measuring.probestatistics import COMPARED, Figure, Rows
 from MRNLib.writing import replaced
 
 
@@ -51,10 +52,12 @@ def gap_records(found: Sequence[Gap], data: str) -> Iterable[dict[str, Any]]:
                 yield {**row, "kind": kind, **errors}
 
 
-def pooled_gap_records(found: Sequence[Gap], data: str) -> Iterable[dict[str, Any]]:
-    """Aligned minus shuffled over seeds, one row an arm and kind of path."""
-    for (arm, kind), figure in pooled_gaps(found).items():
-        yield {"data": data, "arm": arm, "kind": kind, **_numbers(figure)}
+def gap_difference_records(found: Sequence[Gap], data: str) -> Iterable[dict[str, Any]]:
+    """Differences of errors over seeds, one row a kind of path."""
+    for one in contrasts(found, (*WITHIN, *BETWEEN)):
+        (arm, told), (minus_arm, minus_told) = one.one, one.other
+        names = {"arm": arm, "told": told, "minus_arm": minus_arm, "minus_told": minus_told}
+        yield {"data": data, **names, "kind": one.kind, **_numbers(one.figure)}
 
 
 def label_records(labels: LabelResults, data: str, read_out: str) -> Iterable[dict[str, Any]]:

@@ -9,9 +9,9 @@ from MRNLib.errors import InputError
 from MRNLib.navigation.measuring import experimenttables as tables
 from MRNLib.navigation.measuring import experimenttext as text
 from MRNLib.navigation.measuring.experimentcsv import (
+    gap_difference_records,
     gap_records,
     label_records,
-    pooled_gap_records,
     probe_records,
     write_csv,
 )
@@ -58,7 +58,7 @@ def write_page(cells_of: Path, out: Path, command: str, notes: str = "") -> list
         written.append(write_csv(out / "probes.csv", probe_records(rows, data)))
     if found := gaps(cells):
         parts.append(tables.gap_section(found, data))
-        written.append(write_csv(out / "gaps.csv", pooled_gap_records(found, data)))
+        written.append(write_csv(out / "gaps.csv", gap_difference_records(found, data)))
         written.append(write_csv(out / "gap_errors.csv", gap_records(found, data)))
     if labels is not None:
         linear = label_results(cells, LABELS, LINEAR)

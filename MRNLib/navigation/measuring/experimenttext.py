@@ -22,6 +22,21 @@ ILLUSTRATION = (
     " **With one seed this is an illustration, not a comparison**: another seed may turn it round."
 )
 
+GAP_WITHIN = (
+    "**Does a model use its actions?** The error of one model told each clip's own actions less "
+    "its error told another clip's: below 0 it uses them. That holds what true actions win and "
+    "also what false ones spoil for a model that trusts its actions, and is no measure of what is "
+    "won."
+)
+GAP_BETWEEN = (
+    "**What are true actions worth?** The aligned arm's error, told true actions, less that of an "
+    "arm that has learned without any (zeroed, told none) or with false ones (shuffled, told "
+    "false ones): each is told what it was trained on. And less the error of saying that the next "
+    "slice looks like this one. Below 0: the predictions are that much better. The same patients "
+    "and clips, equal seeds paired; a seed whose two arms have met other clips or another encoder "
+    "is left out."
+)
+
 
 def opening(data: str, pretrained: Set[str], command: str) -> list[str]:
     """Title, of what data, what not to misread, and by what command.
@@ -88,9 +103,20 @@ def reading_probes(rows: Rows, data: str) -> list[str]:
         "one hidden layer, stopped where it is best on patients left out of the training, since "
         "how two slices lie to one another is hardly linear in both slices' features. A centre "
         "is told from the middle of the tissue's box, a rotation is read as a matrix and "
-        "projected. Pairs of slices are one to three steps apart. Planes: logistic regression. "
+        "projected. Planes: logistic regression. "
         "**No features** is what the same probes say with nothing to look at: the training mean, "
         "the commonest plane.",
+        "",
+        "Pairs of slices are one to three steps of a clip apart. Most paths move in one way alone "
+        "(a scroll turns nothing, a tilt shifts nothing), so that each part of the way from one "
+        "slice to the other (translation, rotation, log-scale) has probes of its own, learned "
+        "from the pairs in which that part moves and measured on such pairs; where it stands "
+        "still, nothing is asked. **R²** is the share of the variance explained, the test "
+        "patients' pairs together: 1 less the sum of squared errors over that of saying the "
+        "training mean. 1 is all; 0 is nothing, which is what no features give; below 0 is worse "
+        "than nothing. It says whether anything is read. The errors in mm, degrees and log-scale "
+        "are means over the same pairs; the probes learn to make squared errors small, so that one "
+        "that reads little can lie behind no features there.",
     ]
 
 
@@ -101,8 +127,10 @@ def differences(data: str) -> list[str]:
         "",
         "In brackets 95 % by drawing test patients anew, in round brackets the least and the "
         "largest seed's; seeds of equal number are paired. The interval does not hold the spread "
-        "between pre-trainings: *better* and *worse* stand where it leaves out 0 and all seeds "
-        "agree. With so many comparisons some do by chance.",
+        "between pre-trainings: *better* and *worse* stand where it leaves out 0, two seeds or "
+        "more are there and agree, and one of the two is better than no features by the interval "
+        "of that difference. Where neither is, a difference would say only how far probes stray "
+        "that read nothing. With so many comparisons some stand by chance.",
         "",
     ]
 
@@ -114,10 +142,9 @@ def gap(data: str) -> list[str]:
         "",
         "Mean error (L1 of layer-normed latents) of the next slice on patients held out from "
         "pre-training, told each clip's own actions, another clip's, none; and of saying that the "
-        "next slice looks like this one. Aligned minus shuffled below 0: the model uses its "
-        "actions. Below, its mean over seeds, of all clips and of each kind of path: in brackets "
-        "95 % by drawing anew, within each seed, the patients whom that seed held out; in round "
-        "brackets the least and the largest seed.",
+        "next slice looks like this one. In the tables of differences, of all clips and of each "
+        "kind of path: the mean over seeds, in brackets 95 % by drawing anew, within each seed, "
+        "the patients whom that seed held out; in round brackets the least and the largest seed.",
         "",
     ]
 

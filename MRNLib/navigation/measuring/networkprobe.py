@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from MRNLib.navigation.measuring.poseprobes import Grid, Places, patient_folds
+from MRNLib.navigation.measuring.poseprobes import Array, Grid, Places, patient_folds
 from MRNLib.training.sampling import generator_for
 
 HIDDEN = 128
@@ -25,18 +25,27 @@ PATIENCE = 8
 
 
 def network_places(train: Grid, targets: Places, patients: Sequence[str], test: Grid) -> Places:
-    """Places read from features; arguments as of :func:`.poseprobes.ridge_places`.
+    """Places read from features; arguments as of :func:`.poseprobes.ridge_places`."""
+    return Places.of_parts(*network_parts(train, targets.parts(), patients, test))
+
+
+def network_parts(
+    train: Grid, parts: Sequence[Array], patients: Sequence[str], test: Grid
+) -> list[Array]:
+    """Blocks of columns read from features; all as of :func:`.poseprobes.ridge_parts`.
 
     One network for each fold: it learns from the other folds' patients and stops where it is best
     on its own. What is read is the networks' mean.
     """
-    parts = [torch.from_numpy(np.asarray(part, np.float32)) for part in targets.parts()]
-    means = [part.mean(0) for part in parts]
+    wanted = [torch.from_numpy(np.asarray(part, np.float32)) for part in parts]
+    means = [part.mean(0) for part in wanted]
     # One deviation for a part: its numbers stay comparable, and the parts weigh alike.
-    scales = [(part - mean).square().mean().sqrt() for part, mean in zip(parts, means, strict=True)]
+    scales = [
+        (part - mean).square().mean().sqrt() for part, mean in zip(wanted, means, strict=True)
+    ]
     scaled = [
         (part - mean) / scale.clamp_min(1e-6)
-        for part, mean, scale in zip(parts, means, scales, strict=True)
+        for part, mean, scale in zip(wanted, means, scales, strict=True)
     ]
     features = torch.from_numpy(train)
     deviation, mean = torch.std_mean(features, dim=0)
@@ -46,13 +55,11 @@ def network_places(train: Grid, targets: Places, patients: Sequence[str], test: 
         _trained(features, scaled, learned, left, number)(others)
         for number, (learned, left) in enumerate(patient_folds(patients))
     ]
-    found = torch.stack(read).mean(0).split([part.shape[1] for part in parts], dim=1)
-    return Places.of_parts(
-        *(
-            (part * scale + mean).double().numpy()
-            for part, scale, mean in zip(found, scales, means, strict=True)
-        )
-    )
+    found = torch.stack(read).mean(0).split([part.shape[1] for part in wanted], dim=1)
+    return [
+        (part * scale + mean).double().numpy()
+        for part, scale, mean in zip(found, scales, means, strict=True)
+    ]
 
 
 def _trained(

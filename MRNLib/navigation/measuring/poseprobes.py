@@ -1,4 +1,4 @@
-"""Where a slice lies, how two slices lie to one another, and which plane it is: read linearly.
+"""Where a slice lies and which plane it is: read linearly. (Of two slices: ``pairprobes``.)
 
 Ridge regression on frozen features, its strength chosen by cross-validation that leaves whole
 patients out. A rotation is regressed as its nine numbers, of which the nearest rotation is taken
@@ -22,17 +22,15 @@ from MRNLib.navigation.poses import (
     ROTATION,
     TRANSLATION,
     Poses,
-    actions_between,
     matrix_from_vector,
     vector_from_matrix,
 )
-from MRNLib.training.sampling import generator_for
 
 STRENGTHS = (1e-2, 1.0, 1e2, 1e3, 1e4, 1e5)
 INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 3
-# Slices of a pair are so many steps apart.
-GAPS = (1, 2, 3)
+# A place's parts by the unit of their errors: centre, rotation, log-scale.
+UNITS = ("mm", "degrees", "log_scale")
 
 Array = NDArray[np.float64]
 Grid = NDArray[np.float32]
@@ -78,13 +76,23 @@ class Places:
 
     def errors(self, true: Places) -> dict[str, Array]:
         """``[N]`` each: ``mm`` (Euclidean), ``degrees`` (geodesic), ``log_scale`` (absolute)."""
-        turn = torch.from_numpy(np.swapaxes(self.rotation, 1, 2) @ true.rotation)
-        angle = torch.linalg.vector_norm(vector_from_matrix(turn), dim=-1)
-        return {
-            "mm": np.linalg.norm(self.centre - true.centre, axis=1),
-            "degrees": np.rad2deg(angle.numpy()),
-            "log_scale": np.abs(self.log_scale - true.log_scale)[:, 0],
-        }
+        blocks = zip(UNITS, self.parts(), true.parts(), strict=True)
+        return {unit: part_errors(unit, found, wanted) for unit, found, wanted in blocks}
+
+
+def part_errors(unit: str, found: Array, true: Array) -> Array:
+    """``[N]`` errors of one part of places, blocks of columns as :meth:`Places.parts` gives them.
+
+    Args:
+        unit: One of :data:`UNITS`.
+        found: What was read; of nine numbers the nearest rotation is taken.
+        true: What it should be.
+    """
+    if unit != "degrees":
+        return np.linalg.norm(found - true, axis=1)
+    one, other = (nearest_rotations(block.reshape(-1, 3, 3)) for block in (found, true))
+    turn = torch.from_numpy(np.swapaxes(one, 1, 2) @ other)
+    return np.rad2deg(torch.linalg.vector_norm(vector_from_matrix(turn), dim=-1).numpy())
 
 
 def nearest_rotations(matrices: Array) -> Array:
@@ -93,34 +101,6 @@ def nearest_rotations(matrices: Array) -> Array:
     signs = np.ones((len(matrices), 3))
     signs[:, 2] = np.linalg.det(u @ vh)
     return (u * signs[:, None]) @ vh
-
-
-def pairs_of_slices(clips: int, length: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Pairs of slices, one for each of ``GAPS`` that a clip is long enough for.
-
-    Returns:
-        ``[N]`` each: the clip, the earlier and the later slice.
-    """
-    chosen = []
-    for clip in range(clips):
-        generator = generator_for(seed, clip)
-        for gap in GAPS:
-            if gap < length:
-                first = int(torch.randint(length - gap, (), generator=generator))
-                chosen.append((clip, first, first + gap))
-    return torch.tensor(chosen).unbind(1)  # type: ignore[return-value]
-
-
-def pair_targets(poses: Poses, pairs: tuple[Tensor, Tensor, Tensor]) -> Places:
-    """Where from a pair's first slice its second lies."""
-    clip, first, second = pairs
-    return Places.of_actions(actions_between(poses[clip, first], poses[clip, second]))
-
-
-def pair_features(features: Grid, pairs: tuple[Tensor, Tensor, Tensor]) -> Grid:
-    """``[N, 2 F]``: both slices' features, of ``[B, T, F]``."""
-    clip, first, second = (one.numpy() for one in pairs)
-    return np.concatenate([features[clip, first], features[clip, second]], axis=1)
 
 
 def ridge_places(train: Grid, targets: Places, patients: Sequence[str], test: Grid) -> Places:
@@ -132,19 +112,37 @@ def ridge_places(train: Grid, targets: Places, patients: Sequence[str], test: Gr
         patients: Whose they are: none is on both sides of a fold.
         test: ``[M, F]``.
     """
+    return Places.of_parts(*ridge_parts(train, targets.parts(), patients, test))
+
+
+def ridge_parts(
+    train: Grid, parts: Sequence[Array], patients: Sequence[str], test: Grid
+) -> list[Array]:
+    """Blocks of columns read from features, each with a strength of its own.
+
+    Args:
+        train: ``[N, F]`` features to learn from.
+        parts: ``[N, C]`` each.
+        patients: Whose they are: none is on both sides of a fold.
+        test: ``[M, F]``.
+
+    Returns:
+        ``[M, C]`` each.
+    """
     from scipy.linalg import LinAlgWarning
 
-    parts = targets.parts()
     with warnings.catch_warnings():
         # The weakest strengths can be too weak to solve with; others are chosen then.
         warnings.simplefilter("ignore", LinAlgWarning)
         chosen = _strengths(train, parts, patients)
         models = {alpha: _ridge(alpha).fit(train, np.hstack(parts)) for alpha in {*chosen}}
-    predicted = {alpha: np.asarray(one.predict(test), float) for alpha, one in models.items()}
+    shape = len(test), sum(part.shape[1] for part in parts)
+    # A single column comes back flat.
+    predicted = {
+        alpha: np.asarray(one.predict(test), float).reshape(shape) for alpha, one in models.items()
+    }
     ends = np.cumsum([part.shape[1] for part in parts])[:-1]
-    return Places.of_parts(
-        *(np.split(predicted[alpha], ends, axis=1)[n] for n, alpha in enumerate(chosen))
-    )
+    return [np.split(predicted[alpha], ends, axis=1)[n] for n, alpha in enumerate(chosen)]
 
 
 def _ridge(alpha: float):  # type: ignore[no-untyped-def]
@@ -165,7 +163,8 @@ def _strengths(train: Grid, parts: Sequence[Array], patients: Sequence[str]) -> 
         found = cross_val_predict(
             _ridge(alpha), train, np.hstack(parts), cv=patient_folds(patients)
         )
-        error = (found - np.hstack(parts)) ** 2
+        wanted = np.hstack(parts)
+        error = (found.reshape(wanted.shape) - wanted) ** 2
         ends = np.cumsum([part.shape[1] for part in parts])[:-1]
         losses.append([part.mean() for part in np.split(error, ends, axis=1)])
     return [STRENGTHS[n] for n in np.argmin(losses, axis=0)]

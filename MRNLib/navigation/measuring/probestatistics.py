@@ -13,60 +13,13 @@ from MRNLib.errors import InputError
 from MRNLib.navigation.gap import interval_of_mean
 from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
 from MRNLib.navigation.measuring.probecells import KIND
+from MRNLib.navigation.measuring.probemeasures import MEASURES, Measure
 from MRNLib.navigation.measuring.proberows import CHANCE, CONTEXT, TOKENIZER, TOLD, UNTRAINED
 
 Array = NDArray[np.float64]
 # Of the draws of patients, the same for all figures.
 SEED = 1
 
-
-@dataclass(frozen=True)
-class Measure:
-    """What is measured.
-
-    Attributes:
-        key: Its name in a cell.
-        title: Its name for people, with its unit.
-        digits: After the point.
-        higher: Whether more is better.
-        pooled: One number without patients, so that there is no interval over them.
-    """
-
-    key: str
-    title: str
-    digits: int
-    higher: bool = False
-    pooled: bool = False
-
-
-OUTLINES = (
-    Measure("linear_dice", "linear Dice", 3, True),
-    Measure("linear_training_dice", "on its training patients", 3, True, pooled=True),
-    Measure("dpt_dice", "DPT Dice", 3, True),
-    Measure("dpt_training_dice", "on its training patients", 3, True, pooled=True),
-)
-
-
-def _places(key: str, centre: str, turn: str, digits: int) -> tuple[Measure, ...]:
-    """Errors of places, read by the two ways."""
-    return tuple(
-        Measure(f"{key}_{way}_{part}", f"{title}, {way}", more)
-        for part, title, more in (
-            ("mm", f"{centre} (mm)", digits),
-            ("degrees", f"{turn} (°)", digits),
-            ("log_scale", "log-scale", 3),
-        )
-        for way in ("ridge", "network")
-    )
-
-
-ABSOLUTE = _places("absolute", "centre", "orientation", 1)
-RELATIVE = _places("relative", "translation", "rotation", 2)
-PLANE = (
-    Measure("plane_accuracy", "accuracy", 3, True),
-    Measure("plane_balanced_accuracy", "balanced accuracy", 3, True, pooled=True),
-)
-MEASURES = (*OUTLINES, *ABSOLUTE, *RELATIVE, *PLANE)
 
 ROW_NAMES = {
     (TOKENIZER, CHANCE): "no features (chance)",
@@ -81,6 +34,7 @@ ROW_NAMES = {
     (TOLD, "shuffled"): "dynamics, shuffled actions, told",
     (TOLD, "aligned"): "dynamics, aligned actions, told",
 }
+CHANCE_ROW = (TOKENIZER, CHANCE)
 # Who is compared with whom: the first less the second.
 COMPARED = (
     ((TOKENIZER, "static"), (TOKENIZER, RANDOM_ENCODER)),
@@ -113,10 +67,11 @@ class Figure:
 
     @property
     def apart(self) -> bool:
-        """Of a difference: its interval leaves out 0, and all seeds are on that side of it."""
+        """Of a difference: its interval leaves out 0, and two seeds or more are on that side."""
         if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
             return False
-        return all((one > 0) == (self.value > 0) for one in self.seeds)
+        # One seed agrees with itself, and says nothing of another.
+        return len(self.seeds) > 1 and all((one > 0) == (self.value > 0) for one in self.seeds)
 
 
 class ProbeRow:
@@ -136,25 +91,38 @@ class ProbeRow:
     def measures(self) -> list[Measure]:
         """Those that it has."""
         first = self.results[0]
-        return [one for one in MEASURES if one.key in first["pooled" if one.pooled else "patients"]]
+        return [one for one in MEASURES if one.key in first.get(one.block, ())]
 
-    def by_patient(self, measure: Measure) -> Array:
-        """``[seeds, patients]``, patients in the order of their names."""
-        return _matrix(one["patients"][measure.key] for one in self.results)
+    def by_patient(self, measure: Measure) -> tuple[Array, Array]:
+        """What a figure is made of, patients in the order of their names.
+
+        Returns:
+            ``[seeds, patients]`` values and ``[patients]`` what their sum is to be divided by the
+            sum of: 1 each for a mean, squares for a share of them.
+        """
+        if not measure.squares:
+            values = _matrix(one["patients"][measure.key] for one in self.results)
+            return values, np.ones(values.shape[1])
+        left, total = (
+            _matrix(one["squares"][measure.key][name] for one in self.results)
+            for name in ("left", "total")
+        )
+        return total - left, total[0]  # the same pairs in all seeds
 
     def figure(self, measure: Measure) -> Figure:
         """A measure that it has."""
         if measure.pooled:
             seeds = tuple(float(one["pooled"][measure.key]) for one in self.results)
             return Figure(float(np.mean(seeds)), None, seeds)
-        return _figure(self.by_patient(measure))
+        return _figure(*self.by_patient(measure))
 
     def nuclei(self, probe: str) -> dict[str, Figure]:
         """Dice of each nucleus that some test patient shows."""
         names = [name for name, found in self.results[0]["nuclei"][probe].items() if found]
         return {
-            name: _figure(_matrix(one["nuclei"][probe][name] for one in self.results))
+            name: _figure(values, np.ones(values.shape[1]))
             for name in names
+            for values in [_matrix(one["nuclei"][probe][name] for one in self.results)]
         }
 
     def minus(self, other: ProbeRow, measure: Measure) -> Figure | None:
@@ -164,7 +132,7 @@ class ProbeRow:
         """
         if measure.pooled or not (measure in self.measures and measure in other.measures):
             return None
-        mine, theirs = self.by_patient(measure), other.by_patient(measure)
+        (mine, weights), (theirs, _) = self.by_patient(measure), other.by_patient(measure)
         if both := [seed for seed in self.seeds if seed in other.seeds]:
             mine, theirs = (
                 values[[row.seeds.index(seed) for seed in both]]
@@ -172,7 +140,15 @@ class ProbeRow:
             )
         else:
             mine, theirs = mine.mean(0, keepdims=True), theirs.mean(0, keepdims=True)
-        return _figure(mine - theirs)
+        return _figure(mine - theirs, weights)
+
+    def beats(self, chance: ProbeRow | None, measure: Measure) -> bool:
+        """Whether it is better than no features at all, by the interval of the difference."""
+        above = None if chance is None else self.minus(chance, measure)
+        if above is None or above.interval is None:
+            return False
+        low, high = above.interval
+        return low > 0 if measure.higher else high < 0
 
 
 Rows = Mapping[tuple[str, str], ProbeRow]
@@ -183,9 +159,11 @@ def _matrix(rows: Iterable[Mapping[str, float]]) -> Array:
     return np.array([[one[name] for name in sorted(rows[0])] for one in rows])
 
 
-def _figure(values: Array) -> Figure:
-    seeds = tuple(float(one) for one in values.mean(axis=1))
-    return Figure(float(values.mean()), interval_of_mean(values.mean(axis=0), SEED), seeds)
+def _figure(values: Array, weights: Array) -> Figure:
+    """Of ``[seeds, patients]`` values and ``[patients]`` what they are a share of."""
+    seeds = tuple(float(one) for one in values.sum(axis=1) / weights.sum())
+    interval = interval_of_mean(values.mean(axis=0), SEED, weights)
+    return Figure(float(np.mean(seeds)), interval, seeds)
 
 
 def probe_rows(cells: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], ProbeRow]:

@@ -21,12 +21,10 @@ from MRNLib.navigation.measuring.denseprobes import (
     trained_probe,
 )
 from MRNLib.navigation.measuring.networkprobe import network_places
+from MRNLib.navigation.measuring.pairprobes import Pairs, read_pairs
 from MRNLib.navigation.measuring.poseprobes import (
     Places,
     nearest_planes,
-    pair_features,
-    pair_targets,
-    pairs_of_slices,
     plane_classes,
     ridge_places,
 )
@@ -105,19 +103,33 @@ def probed(
         progress: Called between the probes; may raise ``Cancelled``.
 
     Returns:
-        JSON values: ``patients``: each measure by test patient; ``nuclei``: each probe's Dice by
-        nucleus and test patient; ``pooled``: measures without patients: of all test slices
-        together, and the outlines' Dice on the patients learned from.
+        JSON values: ``patients``: each measure by test patient; ``squares``: of measures of the
+        variance explained, sums by test patient (:func:`.pairprobes.squares`); ``nuclei``: each
+        probe's Dice by nucleus and test patient; ``pooled``: measures without patients: of all
+        test slices together, and the outlines' Dice on the patients learned from.
     """
     progress(0.0, "poses")
     grids = [features_of(one.anywhere.frames).pooled() for one in (train, test)]
-    patients = _poses(grids, train.anywhere, test.anywhere, settings.seed)
+    absolute = _poses(grids, train.anywhere, test.anywhere)
+    progress(0.2, "pairs of slices")
+    relative, squares = read_pairs(
+        *(
+            Pairs.drawn(grid, one.anywhere.poses, one.anywhere.patients, settings.seed)
+            for grid, one in zip(grids, (train, test), strict=True)
+        )
+    )
     progress(0.4, "planes")
     planes = _planes(grids, train.anywhere, test.anywhere)
     features = [features_of(one.nuclei.frames) for one in (train, test)]
     outlines = probed_outlines(features, train, test, settings, part(progress, 0.5, 1.0))
     return {
-        "patients": {**patients, "plane_accuracy": planes["accuracy"], **outlines["patients"]},
+        "patients": {
+            **absolute,
+            **_prefixed("relative", relative),
+            "plane_accuracy": planes["accuracy"],
+            **outlines["patients"],
+        },
+        "squares": _prefixed("relative", squares),
         "nuclei": outlines["nuclei"],
         "pooled": {"plane_balanced_accuracy": planes["balanced"], **outlines["pooled"]},
     }
@@ -149,37 +161,17 @@ def probed_outlines(
 
 
 def _poses(
-    grids: Sequence[NDArray[np.float32]], train: ProbeClips, test: ProbeClips, seed: int
+    grids: Sequence[NDArray[np.float32]], train: ProbeClips, test: ProbeClips
 ) -> dict[str, ByPatient]:
-    """Errors of slices' poses, and of pairs', by measure and patient."""
+    """Errors of slices' poses, by measure and patient."""
     length = train.frames.shape[1]
     flat = [one.reshape(-1, one.shape[-1]) for one in grids]
     owners = [_repeated(one, length) for one in (train, test)]
     places = [Places.of_slices(one.poses) for one in (train, test)]
-    absolute = _read("absolute", flat, places, owners)
-    pairs = [pairs_of_slices(len(one), length, seed) for one in (train, test)]
-    both = [pair_features(grid, chosen) for grid, chosen in zip(grids, pairs, strict=True)]
-    owners = [
-        [one.patients[clip] for clip in chosen[0].tolist()]
-        for one, chosen in zip((train, test), pairs, strict=True)
-    ]
-    places = [
-        pair_targets(one.poses, chosen) for one, chosen in zip((train, test), pairs, strict=True)
-    ]
-    return absolute | _read("relative", both, places, owners)
-
-
-def _read(
-    name: str,
-    features: Sequence[NDArray[np.float32]],
-    places: Sequence[Places],
-    owners: Sequence[Sequence[str]],
-) -> dict[str, ByPatient]:
-    """Errors of both ways to read places; all arguments of the training's side, then the test's."""
     result: dict[str, ByPatient] = {}
     for way, read in (("ridge", ridge_places), ("network", network_places)):
-        found = read(features[0], places[0], owners[0], features[1])
-        result |= _by_patient(f"{name}_{way}", found.errors(places[1]), owners[1])
+        found = read(flat[0], places[0], owners[0], flat[1])
+        result |= _by_patient(f"absolute_{way}", found.errors(places[1]), owners[1])
     return result
 
 
@@ -245,3 +237,7 @@ def _by_patient(
         f"{prefix}_{key}": {name: float(one[names == name].mean()) for name in sorted({*owners})}
         for key, one in values.items()
     }
+
+
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}_{key}": one for key, one in values.items()}
