@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_pose_probes import linear_features, owners, random_poses
 
-from MRNLib.navigation.measuring.networkprobe import network_places
+from MRNLib.navigation.measuring.networkprobe import network_parts, network_places
 from MRNLib.navigation.measuring.poseprobes import Places, ridge_places
 
 
@@ -50,6 +50,15 @@ def test_features_of_chance_give_about_the_training_mean():
     mean = Places.of_parts(*(part.mean(0, keepdims=True).repeat(240, 0) for part in train.parts()))
     for name, error in mean.errors(test).items():
         assert found[name].mean() == pytest.approx(error.mean(), rel=0.08)
+
+
+def test_what_cannot_be_learned_leaves_the_mean():
+    """Parts that nothing foretells: the start, the mean, is better on others than any epoch."""
+    random = np.random.default_rng(3)
+    features = [random.normal(size=(60, 256)).astype(np.float32) for _ in range(2)]
+    part = random.normal(size=(60, 2))
+    (found,) = network_parts(features[0], [part], owners(60), features[1])
+    assert np.square(found - part.mean(0)).mean() < 0.01 * part.var()
 
 
 def test_the_same_again_is_the_same():

@@ -6,6 +6,7 @@ hidden layer does; ridge regression beside it says what is there in plain sight.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,13 +73,17 @@ def _trained(
     """A network ``[N, F]`` to the parts side by side, at its best on the left-out samples."""
     torch.manual_seed(seed)
     wanted, widths = torch.cat(list(parts), dim=1), [part.shape[1] for part in parts]
-    network = nn.Sequential(
-        nn.Linear(features.shape[1], HIDDEN), nn.GELU(), nn.Linear(HIDDEN, wanted.shape[1])
-    )
+    last = nn.Linear(HIDDEN, wanted.shape[1])
+    # It starts with the mean, which is kept where nothing better is learned.
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    network = nn.Sequential(nn.Linear(features.shape[1], HIDDEN), nn.GELU(), last)
     optimizer = torch.optim.AdamW(
         network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
     )
-    least, best, since = float("inf"), network.state_dict(), 0
+    best, since = copy.deepcopy(network.state_dict()), 0
+    with torch.no_grad():
+        least = float(_loss(network(features[left]), wanted[left], widths))
     for epoch in range(EPOCHS):
         order = torch.randperm(len(learned), generator=generator_for(seed, epoch)).numpy()
         for chosen in np.array_split(learned[order], -(-len(learned) // BATCH)):
@@ -91,7 +96,7 @@ def _trained(
         since += 1
         if error < least:
             least, since = error, 0
-            best = {name: one.clone() for name, one in network.state_dict().items()}
+            best = copy.deepcopy(network.state_dict())
         if since == PATIENCE:
             break
     network.load_state_dict(best)
