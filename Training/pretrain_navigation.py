@@ -45,10 +45,14 @@ from MRNLib.errors import InputError
 
 if TYPE_CHECKING:
     from MRNLib.navigation.config import NavigationConfig
-    from MRNLib.navigation.training import Pretrained
+    from MRNLib.navigation.preparing import Kept
+    from MRNLib.navigation.training import Pretrained, Pretraining
     from MRNLib.navigation.volumes import Volume
+    from MRNLib.progress import Progress
 
 CORES = os.cpu_count() or 1
+# Volumes that are named where there may be many.
+NAMED = 5
 
 Prepared = Annotated[Path, typer.Option(help="Folder that the command volumes has filled.")]
 
@@ -76,10 +80,8 @@ def volumes(
 
     if data is not None:
         with shown_progress() as progress:
-            count, skipped = keep_files(data, out, progress)
-        for line in skipped:
-            print(f"skipped: {line}")
-        print(f"{count} volumes in {out}, {len(skipped)} files skipped")
+            kept = keep_files(data, out, progress)
+        tell_kept(kept, data, out)
         return
     seeds = read_seeds("--phantoms", phantoms)
     making = keep_phantoms(seeds, out, labels=labels, workers=workers)
@@ -123,11 +125,16 @@ def train(
 
     where = own_device(device)
     there = load_volumes(volumes)
-    with joined(where) as group, shown_progress(group.leads) as progress:
-        there = usable(there, read, speaks=group.leads)
-        pretrained = Pretraining(
-            read, there, out, device=where, progress=progress, group=group, tokenizer=tokenizer
-        ).run()
+    with joined(where) as group:
+        with shown_progress(group.leads) as progress:
+            there = usable(there, read, progress, speaks=group.leads)
+        with shown_progress(group.leads) as progress:
+            pretraining = Pretraining(
+                read, there, out, device=where, progress=progress, group=group, tokenizer=tokenizer
+            )
+            if group.leads:
+                tell_split(pretraining)
+            pretrained = pretraining.run()
     if group.leads:
         tell(pretrained)
 
@@ -169,14 +176,44 @@ def show(
         print(f"written: {file}")
 
 
-def usable(volumes: list[Volume], config: NavigationConfig, *, speaks: bool) -> list[Volume]:
+def usable(
+    volumes: list[Volume], config: NavigationConfig, progress: Progress, *, speaks: bool
+) -> list[Volume]:
     """The volumes that show enough tissue; says which do not."""
     from MRNLib.navigation.vetting import navigable
 
-    kept, left_out = navigable(volumes, config.clips)
+    kept, left_out = navigable(volumes, config.clips, progress)
     for line in left_out if speaks else ():
         print(f"left out: {line}", flush=True)
     return kept
+
+
+def tell_kept(kept: Kept, source: Path, out: Path) -> None:
+    """Says what was prepared, and what else lies there."""
+    for line in kept.skipped:
+        print(f"skipped: {line}")
+    older = f" ({kept.replaced} older ones replaced)" if kept.replaced else ""
+    print(
+        f"{kept.volumes} volumes of {kept.patients} patients in {out}{older}, "
+        f"{len(kept.skipped)} files skipped"
+    )
+    if kept.others:
+        names = ", ".join(kept.others[:NAMED]) + (" ..." if len(kept.others) > NAMED else "")
+        print(
+            f"{out} holds {len(kept.others)} more volumes, not of {source}: {names}\n"
+            "What to do: nothing if they are another source's; if their files are gone or renamed, "
+            "or an earlier version made them, remove them: train takes all that is there"
+        )
+
+
+def tell_split(pretraining: Pretraining) -> None:
+    """Says how the volumes' patients were understood and split."""
+    learned, held = pretraining.learned_from, pretraining.held_out
+    patients, out = (len({one.name for one in part}) for part in (learned, held))
+    print(
+        f"{len(learned) + len(held)} volumes of {patients + out} patients, {out} held out",
+        flush=True,
+    )
 
 
 def tell(pretrained: Pretrained) -> None:

@@ -27,6 +27,8 @@ from MRNLib.training.sampling import generator_for
 STATIC = "static"
 # Pixels in one of the slices by which a path is judged.
 COARSE = 4
+# Volumes that are drawn for a clip, one after another, before it is given up.
+DRAWS = 20
 
 
 class KindShares(Strict):
@@ -66,7 +68,7 @@ class ClipSettings(Strict):
         kinds: How often each kind of path is taken.
         motion: How paths begin and how far their steps go.
         least_foreground: Share of tissue that each slice of a clip has to show, coarsely seen.
-        tries: Paths that are tried in a volume before it is refused.
+        tries: Paths that are tried in a volume before another one is drawn.
     """
 
     length: int = Field(default=8, ge=2)
@@ -75,7 +77,7 @@ class ClipSettings(Strict):
     nm_window: tuple[float, float] = IntensityConfig.nm_window
     kinds: KindShares = KindShares()
     motion: MotionSettings = MotionSettings()
-    least_foreground: float = Field(default=0.5, ge=0, le=1)
+    least_foreground: float = Field(default=0.2, ge=0, le=1)
     tries: int = Field(default=100, ge=1)
 
     @model_validator(mode="after")
@@ -117,6 +119,7 @@ def make_clips(
     settings: ClipSettings,
     seeds: Sequence[int],
     device: torch.device | str = "cpu",
+    draws: int = DRAWS,
 ) -> Clips:
     """Clips along paths through random volumes.
 
@@ -125,11 +128,13 @@ def make_clips(
         settings: What the clips look like.
         seeds: One a clip, 0 or above. The same seed gives the same clip, whatever the others are.
         device: Where frames and actions are wanted; slices are cut where their volume is.
+        draws: Volumes that are drawn for a clip, the next where one shows too little tissue; of one
+            alone it is as many times its tries.
 
     Raises:
-        InputError: A volume shows too little tissue wherever it was tried.
+        InputError: As many volumes in a row show too little tissue wherever they were tried.
     """
-    return _together([_clip(volumes, settings, seed) for seed in seeds], device)
+    return _together([_clip(volumes, settings, seed, draws) for seed in seeds], device)
 
 
 def static_clips(
@@ -137,6 +142,7 @@ def static_clips(
     settings: ClipSettings,
     seeds: Sequence[int],
     device: torch.device | str = "cpu",
+    draws: int = DRAWS,
 ) -> Clips:
     """Clips of neighbouring axial slices as they are stored, for the static-volume baseline.
 
@@ -145,7 +151,7 @@ def static_clips(
     clip, so that the baseline sees the same scales. A volume of fewer slices than a clip has is
     scrolled forth and back.
     """
-    return _together([_clip(volumes, settings, seed, STATIC) for seed in seeds], device)
+    return _together([_clip(volumes, settings, seed, draws, STATIC) for seed in seeds], device)
 
 
 @dataclass(frozen=True)
@@ -157,30 +163,44 @@ class _Clip:
 
 
 def _clip(
-    volumes: Sequence[Volume], settings: ClipSettings, seed: int, kind: str | None = None
+    volumes: Sequence[Volume], settings: ClipSettings, seed: int, draws: int, kind: str = ""
 ) -> _Clip:
-    """One clip; its volume and kind are drawn once, its path until it shows enough tissue."""
+    """One clip; its kind is drawn once, volume and path until they show enough tissue.
+
+    What the first volume can give depends on no later draw.
+    """
     generator = generator_for(seed)
-    index = int(torch.randint(len(volumes), (), generator=generator))
-    volume = volumes[index]
-    if kind is None:
-        shares = torch.tensor([getattr(settings.kinds, name) for name in KINDS])
-        kind = KINDS[int(torch.multinomial(shares, 1, generator=generator))]
+    for _ in range(draws):
+        index = int(torch.randint(len(volumes), (), generator=generator))
+        volume = volumes[index]
+        if not kind:
+            shares = torch.tensor([getattr(settings.kinds, name) for name in KINDS])
+            kind = KINDS[int(torch.multinomial(shares, 1, generator=generator))]
+        poses = _path_with_tissue(kind, volume, settings, generator)
+        if poses is not None:
+            frames = render(volume, poses, settings.size, settings.pixel_mm)
+            return _Clip(_windowed(frames, volume, settings), poses, index, kind)
+    before = f" (nor does any of {draws - 1} volumes drawn before)" if draws > 1 else ""
+    raise InputError(
+        f"{volume}: none of {settings.tries} paths tried ({kind}) shows tissue in "
+        f"{100 * settings.least_foreground:.0f} % of each slice{before}",
+        expected=f"a head that fills slices of {settings.size * settings.pixel_mm:.0f} mm",
+        remedy="lower clips.least_foreground or clips.pixel_mm, or leave such volumes out",
+    )
+
+
+def _path_with_tissue(
+    kind: str, volume: Volume, settings: ClipSettings, generator: Generator
+) -> Poses | None:
+    """The first of some paths whose slices all show enough tissue; None if none does."""
+    size, pixel_mm = math.ceil(settings.size / COARSE), settings.pixel_mm * COARSE
     for _ in range(settings.tries):
         poses = _path(kind, volume, settings, generator)
         # More than half of the paths are given up: looked at coarsely first, that costs little.
-        coarse = render(
-            volume, poses, math.ceil(settings.size / COARSE), settings.pixel_mm * COARSE
-        )
-        if foreground(coarse).min() >= settings.least_foreground:
-            frames = render(volume, poses, settings.size, settings.pixel_mm)
-            return _Clip(_windowed(frames, volume, settings), poses, index, kind)
-    raise InputError(
-        f"{volume}: none of {settings.tries} paths tried ({kind}) shows tissue in "
-        f"{100 * settings.least_foreground:.0f} % of each slice",
-        expected=f"a head that fills slices of {settings.size * settings.pixel_mm:.0f} mm",
-        remedy="leave the volume out, or lower clips.least_foreground or clips.pixel_mm",
-    )
+        shown = foreground(render(volume, poses, size, pixel_mm))
+        if shown.min() >= settings.least_foreground:
+            return poses
+    return None
 
 
 def _windowed(frames: Tensor, volume: Volume, settings: ClipSettings) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from MRNLib.navigation.volumecache import VolumeCache
@@ -44,11 +45,33 @@ def _keep(seed: int, folder: Path, labels: bool) -> str:
     return phantom_name(seed)
 
 
-def keep_files(source: Path, folder: Path, progress: Progress = silent) -> tuple[int, list[str]]:
-    """Prepares the volumes of some files; returns how many, and why others were left out.
+@dataclass(frozen=True)
+class Kept:
+    """What preparing some files has left in a folder.
+
+    Attributes:
+        volumes: How many of these files are there now.
+        patients: Of how many patients they are, as their paths tell.
+        replaced: How many older states of them were removed.
+        skipped: ``file: reason`` of each file that cannot be used.
+        others: Names of the folder's volumes that are of none of these files: another source's, or
+            left by files that are gone or cannot be used any more.
+    """
+
+    volumes: int
+    patients: int
+    replaced: int
+    skipped: list[str]
+    others: list[str]
+
+
+def keep_files(source: Path, folder: Path, progress: Progress = silent) -> Kept:
+    """Prepares the volumes of some files.
 
     Args:
-        source: A file, or a folder searched with all folders in it.
+        source: A file, or a folder searched with all folders in it. Several prepared into one
+            ``folder`` need names of their own: of two that have the same name, files at the same
+            place replace each other.
         folder: Where the volumes go; made if missing. What it has is not read again.
         progress: Called before each file; may raise ``Cancelled``.
 
@@ -56,5 +79,7 @@ def keep_files(source: Path, folder: Path, progress: Progress = silent) -> tuple
         InputError: No file can be used, or the folder cannot be written.
     """
     require_folder(folder)
-    volumes, skipped = read_volumes(source, progress, VolumeCache(folder))
-    return len(volumes), skipped
+    cache = VolumeCache(folder)
+    volumes, skipped = read_volumes(source, progress, cache)
+    patients = len({one.name for one in volumes})
+    return Kept(len(volumes), patients, cache.replaced, skipped, cache.others())

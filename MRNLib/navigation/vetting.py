@@ -13,8 +13,8 @@ from MRNLib.navigation.clips import ClipSettings, KindShares, make_clips, static
 from MRNLib.navigation.volumes import Volume
 from MRNLib.progress import Progress, silent
 
-# A volume has to show a clip of each kind in this share of the tries that a training gives it, so
-# that the training never runs out of them.
+# A volume has to show a clip of each kind in this share of the tries that a training gives it. One
+# success says little of the next clip: a training that runs out of tries draws another volume.
 SHARE_OF_TRIES = 0.2
 
 
@@ -29,7 +29,8 @@ def navigable(
 ) -> tuple[list[Volume], list[str]]:
     """The volumes that show enough tissue along every kind of path, the static one's too.
 
-    All arms of a comparison get the same volumes.
+    All arms of a comparison get the same volumes. A volume is kept that shows one clip of each kind
+    within a share of the tries (``SHARE_OF_TRIES``).
 
     Args:
         volumes: Prepared ones.
@@ -50,8 +51,9 @@ def navigable(
         progress(number / len(volumes), f"looking at {volume.name}")
         try:
             for kind in kinds:
-                make_clips([volume], of_one_kind(settings, kind, tries=tries), [number])
-            static_clips([volume], settings.model_copy(update={"tries": tries}), [number])
+                make_clips([volume], of_one_kind(settings, kind, tries=tries), [number], draws=1)
+            few = settings.model_copy(update={"tries": tries})
+            static_clips([volume], few, [number], draws=1)
         except InputError as error:
             left_out.append(error.found)
         else:

@@ -70,13 +70,18 @@ def load_volume(path: Path) -> Volume:
         ) from error
 
 
+def volume_files(folder: Path) -> list[Path]:
+    """The files of a folder that are or should be volumes, in the order of their names."""
+    return sorted(path for path in folder.glob(f"*{ENDING}") if not path.name.startswith("."))
+
+
 def load_volumes(folder: Path) -> list[Volume]:
     """All volumes of a folder in the order of their files' names.
 
     Raises:
         InputError: There are none, or one of the files cannot be opened.
     """
-    paths = sorted(path for path in folder.glob(f"*{ENDING}") if not path.name.startswith("."))
+    paths = volume_files(folder)
     if not paths:
         raise InputError(
             "the folder holds no volumes prepared for navigation",
@@ -92,24 +97,49 @@ class VolumeCache:
 
     Args:
         folder: Made if missing. It holds data derived from patients.
+
+    Attributes:
+        replaced: How many older states of a volume were removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.replaced = 0
+        self._asked: set[str] = set()
 
     def path(self, key: str) -> Path:
         """Where the volume of ``key`` lies; a key has to be fit for a file's name."""
         return self.folder / f"{key}{ENDING}"
 
-    def kept(self, key: str, make: Callable[[], Volume], *, labels: bool = False) -> Volume:
+    def kept(
+        self, key: str, make: Callable[[], Volume], *, labels: bool = False, older: str = ""
+    ) -> Volume:
         """The volume of ``key`` from the folder, made and stored first if it is not there.
 
         Args:
             key: What the volume was made from, so that another source has another key.
             make: Called if there is no such file, or it is damaged or lacks the labels.
             labels: Whether the volume has to have labels.
+            older: Part of the keys of its older states, which are removed once it is made.
         """
         path = self.path(key)
+        self._asked.add(path.name)
+        volume = self._found(path, labels)
+        if volume is None:
+            save_volume(make(), path)
+            volume = load_volume(path)
+            for other in volume_files(self.folder) if older else ():
+                if older in other.name and other != path:
+                    other.unlink(missing_ok=True)
+                    self.replaced += 1
+        return volume
+
+    def others(self) -> list[str]:
+        """Names of the folder's files that were not asked for, in their order."""
+        return [path.name for path in volume_files(self.folder) if path.name not in self._asked]
+
+    def _found(self, path: Path, labels: bool) -> Volume | None:
+        """The volume of a file, if it is whole and has what is wanted."""
         if path.is_file():
             try:
                 found = load_volume(path)
@@ -117,5 +147,4 @@ class VolumeCache:
                     return found
             except InputError:
                 path.unlink(missing_ok=True)
-        save_volume(make(), path)
-        return load_volume(path)
+        return None

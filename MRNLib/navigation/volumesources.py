@@ -5,9 +5,7 @@ SimpleITK is imported where files are read, so that a machine without it can use
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,25 +16,14 @@ import torch
 from MRNLib.casefiles import FORMATS
 from MRNLib.cohort.discovery import NOT_VOLUMES
 from MRNLib.errors import InputError
+from MRNLib.navigation.filenames import key_of, patient_of, place_of, role_of, stem
 from MRNLib.navigation.volumecache import VolumeCache
 from MRNLib.navigation.volumes import Volume, normalised
 from MRNLib.progress import Progress, silent
 from MRNLib.training.sources import phantom_name
 
-# Words of a file's name that tell what it is of (BIDS's Chimap is a susceptibility map).
-ROLE_WORDS = {
-    "qsm": "QSM",
-    "chimap": "QSM",
-    "nm": "NM",
-    "neuromelanin": "NM",
-    "t1": "T1",
-    "t1w": "T1",
-}
-SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
-WORD = re.compile(r"[A-Za-z0-9]+")
 # Share of voxels without a number that is filled in; above it the volume is not used.
 MOST_NOT_FINITE = 0.01
-KEY_DIGITS = 12
 
 
 def phantom_volumes(
@@ -95,7 +82,9 @@ def read_volumes(
             (``*_mask``, ``*_dseg`` ...) left out; one file or DICOM folder; or several of these.
         progress: Called before each file; may raise ``Cancelled``.
         cache: Keeps the volumes, which are then mapped into memory instead of held in it; a file
-            that it has, unchanged, is not read again.
+            that it has, unchanged, is not read again. Files are known by the name of the source
+            folder and their path in it, and by size and time of change; what it has of an older
+            state of a file is removed.
 
     Returns:
         The volumes, and a line ``file: reason`` for each file that cannot be used.
@@ -103,15 +92,18 @@ def read_volumes(
     Raises:
         InputError: No files, the only one cannot be used, or none of several.
     """
-    paths = _files(source)
-    above = Path(os.path.commonpath([path.parent for path in paths]))
+    folder, paths = _files(source)
     volumes: list[Volume] = []
     skipped: list[str] = []
     for number, path in enumerate(paths):
         progress(number / len(paths), f"reading {path.name}")
-        make = partial(read_volume, path, patient_of(path, above))
+        make = partial(read_volume, path, patient_of(path, folder))
         try:
-            volumes.append(make() if cache is None else cache.kept(_key(path, above), make))
+            if cache is None:
+                volumes.append(make())
+            else:
+                older = f"_{place_of(path, folder)}_"
+                volumes.append(cache.kept(key_of(path, folder), make, older=older))
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -169,60 +161,23 @@ def read_volume(path: Path, name: str | None = None) -> Volume:
     return Volume(voxels, image.GetSpacing(), (i, j, k), name, role, None, phantom)
 
 
-def role_of(path: Path) -> str:
-    """What a file is of, by the words of its name; ``other`` where they do not tell."""
-    found = (ROLE_WORDS.get(word.lower()) for word in WORD.findall(_stem(path)))
-    return next((role for role in found if role), "other")
-
-
-def patient_of(path: Path, above: Path) -> str:
-    """Whose a file is.
-
-    The subject of a BIDS-style path; else the folder right below ``above``, the one that holds all
-    of the files; else the file's name without the words that tell what it is of. Files of two
-    patients may come out as one's, which a split by patient can bear, but not the reverse.
-    """
-    inner = path.relative_to(above)
-    if subject := SUBJECT.search(str(inner)):
-        return subject.group()
-    if len(inner.parts) > 1:
-        return inner.parts[0]
-    words = [word for word in WORD.findall(_stem(path)) if word.lower() not in ROLE_WORDS]
-    return "_".join(words) or path.parent.name
-
-
-def _stem(path: Path) -> str:
-    """A file's name without its ending."""
-    name = path.name
-    ending = next((end for end in FORMATS if name.lower().endswith(end)), "")
-    return name[: len(name) - len(ending)]
-
-
-def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
-    """The files to read, in the order of their names."""
+def _files(source: str | Path | Sequence[str | Path]) -> tuple[Path, list[Path]]:
+    """The folder that is searched, or holds what is named, and the files in the order of names."""
     if not isinstance(source, str | Path):
         paths = [Path(one).absolute() for one in source]
         if not paths:
             raise InputError("no files are named", remedy="name a folder or some files")
-        return paths
+        return Path(os.path.commonpath([path.parent for path in paths])), paths
     folder = Path(source).absolute()
     if not folder.is_dir():
-        return [folder]
+        return folder.parent, [folder]
     found = sorted(
         path
         for path in folder.rglob("*")
         if path.name.lower().endswith(FORMATS)
-        and not _stem(path).endswith(NOT_VOLUMES)
+        and not stem(path).endswith(NOT_VOLUMES)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )
-    return found or [folder]  # a folder without such files may be a DICOM series
-
-
-def _key(path: Path, above: Path) -> str:
-    """A name in the cache: readable, and another one for a file that has changed."""
-    state = path.stat() if path.exists() else None
-    facts = (str(path), state and (state.st_size, state.st_mtime_ns))
-    digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:KEY_DIGITS]
-    name = "-".join(WORD.findall(patient_of(path, above)))[:60]
-    return f"{name}_{role_of(path)}_{digest}"
+    # A folder without such files may be a DICOM series.
+    return (folder, found) if found else (folder.parent, [folder])

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from MRNLib.errors import InputError
 from MRNLib.models.config import IntensityConfig
 from MRNLib.models.preprocess import to_unit_range
-from MRNLib.navigation.clips import ClipSettings, make_clips, static_clips
+from MRNLib.navigation.clips import ClipSettings, _neighbours, make_clips, static_clips
 from MRNLib.navigation.poses import AXIAL, actions_between, moved
 from MRNLib.navigation.rendering import foreground, render
-from MRNLib.navigation.trajectories import KINDS
+from MRNLib.navigation.trajectories import KINDS, trajectory
 from MRNLib.navigation.volumesources import phantom_volumes
+from MRNLib.training.sampling import generator_for
 
 SETTINGS = ClipSettings(length=4, size=14, pixel_mm=1.5)
 
@@ -123,8 +124,53 @@ def _shown(heads, clips):
 def test_a_volume_without_tissue_is_named(heads):
     empty = replace(heads[0], values=torch.zeros_like(heads[0].values), name="nobody")
     few = SETTINGS.model_copy(update={"tries": 3})
-    with pytest.raises(InputError, match=r"nobody \(NM\): none of 3 paths"):
+    with pytest.raises(InputError, match=r"nobody \(NM\): none of 3 paths.*any of 19 volumes"):
         make_clips([empty], few, [0])
+    with pytest.raises(InputError, match=r"nobody \(NM\): none of 3 paths.*of each slice\n"):
+        make_clips([empty], few, [0], draws=1)
+
+
+def first_draws(volumes, settings, seed, static):
+    """Volume, kind and path of a clip whose first volume gives it: what trainings were run with."""
+    generator = generator_for(seed)
+    index = int(torch.randint(len(volumes), (), generator=generator))
+    kind = (
+        "static" if static else KINDS[int(torch.multinomial(torch.ones(5), 1, generator=generator))]
+    )
+    while True:
+        volume = volumes[index]
+        if static:
+            poses = _neighbours(volume, settings, generator)
+        else:
+            poses = trajectory(kind, settings.length, generator, volume.tissue, settings.motion)
+        if foreground(render(volume, poses, 4, 6.0)).min() >= settings.least_foreground:
+            return index, kind, poses
+
+
+@pytest.mark.parametrize("maker", [make_clips, static_clips])
+def test_a_volume_that_gives_no_clip_is_replaced_and_changes_no_other_clip(heads, maker):
+    settings = SETTINGS.model_copy(update={"least_foreground": 0.5, "tries": 20})
+    seeds, static = range(40), maker is static_clips
+    good = maker(heads, settings, seeds)
+    empty = replace(heads[1], values=torch.zeros_like(heads[1].values), name="nobody")
+    mixed = maker([heads[0], empty, heads[2]], settings, seeds)
+    replaced = 0
+    for place, seed in enumerate(seeds):
+        index, kind, poses = first_draws(heads, settings, seed, static)
+        assert (good.volumes[place], good.kinds[place]) == (index, kind)
+        assert torch.equal(good.poses.centre[place], poses.centre)
+        assert torch.equal(good.poses.rotation[place], poses.rotation)
+        assert torch.equal(good.poses.log_scale[place], poses.log_scale)
+        assert mixed.kinds[place] == kind
+        if index == 1:
+            replaced += 1
+            assert mixed.volumes[place] != 1
+        else:
+            assert torch.equal(mixed.frames[place], good.frames[place])
+            assert torch.equal(mixed.actions[place], good.actions[place])
+    assert 5 < replaced < 25
+    shown = maker([heads[0], empty, heads[2]], settings, seeds)
+    assert torch.equal(shown.frames, mixed.frames)
 
 
 def test_static_clips_are_the_volumes_own_slices_at_the_scales_of_paths(heads):

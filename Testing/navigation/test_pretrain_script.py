@@ -58,6 +58,8 @@ def test_it_knows_the_arms(script):
 def test_an_arm_and_its_baseline(script, folder, tmp_path, capsys):
     assert script.main(arguments(folder, tmp_path / "a", "--set", "train.seed=3")) == 0
     said = capsys.readouterr().out
+    assert "looking at patient_0" in said
+    assert "5 volumes of 4 patients, 1 held out" in said
     gap = json.loads((tmp_path / "a" / "dynamics.json").read_text("utf-8"))["held_out"]
     assert f"patients held out: 1 (phantom): aligned {gap['errors']['aligned']:.4f}" in said
     assert f"aligned minus shuffled {gap['aligned_minus_shuffled']:.4f}" in said
@@ -104,12 +106,18 @@ def test_files_become_volumes_and_bad_ones_a_line(script, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     skipped = next(line for line in lines if line.startswith("skipped: "))
     assert "sub-3_T1w.nii.gz: " in skipped
-    assert f"2 volumes in {tmp_path / 'volumes'}, 1 files skipped" in lines
+    assert f"2 volumes of 2 patients in {tmp_path / 'volumes'}, 1 files skipped" == lines[-1]
     there = load_volumes(tmp_path / "volumes")
     assert [(one.name, one.role, one.phantom) for one in there] == [
         ("sub-1", "T1", False),
         ("sub-2", "T1", False),
     ]
+    (tmp_path / "data" / "sub-1_T1w.nii.gz").unlink()
+    assert script.main(command) == 0
+    said = capsys.readouterr().out
+    assert "1 volumes of 1 patients" in said
+    assert f"holds 1 more volumes, not of {tmp_path / 'data'}: sub-1_T1_" in said
+    assert "remove them: train takes all that is there" in said
     # The one bad file by itself is an error.
     bad = tmp_path / "data" / "sub-3_T1w.nii.gz"
     assert script.main(["volumes", f"--data={bad}", f"--out={tmp_path / 'other'}"]) == 2

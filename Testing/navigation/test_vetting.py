@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,9 +11,12 @@ from pretraining_helpers import patients, tiny_config
 
 from MRNLib.errors import InputError
 from MRNLib.navigation.clips import make_clips
+from MRNLib.navigation.config import load_config
 from MRNLib.navigation.trajectories import KINDS
 from MRNLib.navigation.vetting import navigable, of_one_kind
+from MRNLib.navigation.volumesources import phantom_volumes
 
+CONFIGS = Path(__file__).parents[2] / "Training" / "configs" / "navigation"
 CLIPS = tiny_config().clips
 
 
@@ -40,3 +44,12 @@ def test_clips_of_one_kind(kind):
     clips = make_clips(patients(1), of_one_kind(CLIPS, kind, length=3), range(4))
     assert set(clips.kinds) == {kind}
     assert clips.frames.shape[1] == 3
+
+
+def test_the_paper_sized_clips_fit_a_head_and_a_slab_of_one():
+    """224 mm are more than a head: what is asked for has to be there."""
+    qsm, nm = phantom_volumes([3])
+    slab = dataclasses.replace(nm, values=nm.values[23:47].contiguous(), name="slab")
+    assert slab.spacing[2] == 2.0
+    paper = load_config(CONFIGS / "paper.yaml").clips
+    assert navigable([qsm, nm, slab], paper) == ([qsm, nm, slab], [])

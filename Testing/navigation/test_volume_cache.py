@@ -11,12 +11,10 @@ from navigation_toys import head, noise
 from volume_files import brain, write
 
 from MRNLib.errors import InputError
+from MRNLib.navigation.preparing import keep_files
 from MRNLib.navigation.volumecache import VolumeCache, load_volume, load_volumes, save_volume
 from MRNLib.navigation.volumes import BACKGROUND, Volume
-from MRNLib.navigation.volumesources import (
-    phantom_volumes,
-    read_volumes,
-)
+from MRNLib.navigation.volumesources import phantom_volumes, read_volumes
 from MRNLib.phantom import DEMO_SEEDS, patient
 from MRNLib.training.sources import phantom_name
 
@@ -48,6 +46,41 @@ def test_the_cache_reads_a_file_once_and_again_when_it_has_changed(tmp_path, mon
     changed, _ = read_volumes(tmp_path / "in", cache=cache)
     assert read == [str(path)]
     assert changed[0].size[2] == 10
+    # The older state is gone: nobody trains on it.
+    assert [one.size[2] for one in load_volumes(cache.folder)] == [10, 12]
+    assert cache.replaced == 1
+
+
+def test_a_source_that_has_moved_is_known_again(tmp_path, monkeypatch):
+    write(tmp_path, "here/in/P1/T1.nii.gz", brain())
+    cache = VolumeCache(tmp_path / "cache")
+    read_volumes(tmp_path / "here/in", cache=cache)
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.setattr(sitk, "ReadImage", None)
+    read_volumes(tmp_path / "there/in", cache=cache)
+    assert len(load_volumes(cache.folder)) == 1
+
+
+def test_what_is_of_no_file_of_the_source_is_named_and_stays(tmp_path):
+    first, second = (write(tmp_path, f"in/{name}/T1.nii.gz", brain()) for name in ("P1", "P2"))
+    write(tmp_path, "other/P1/T1.nii.gz", brain(3))
+    out = tmp_path / "cache"
+    save_volume(head(), out / "phantom_0000001_NM.safetensors")
+    keep_files(tmp_path / "other", out)
+    kept = keep_files(tmp_path / "in", out)
+    assert (kept.volumes, kept.patients, kept.replaced, kept.skipped) == (2, 2, 0, [])
+    assert len(kept.others) == 2
+    first.unlink()
+    write(tmp_path, "in/P2/T1.nii.gz", brain(4)[:10])
+    kept = keep_files(tmp_path / "in", out)
+    assert (kept.volumes, kept.patients, kept.replaced) == (1, 1, 1)
+    assert [name.split("_")[0] for name in kept.others] == ["P1", "P1", "phantom"]
+    assert len(load_volumes(out)) == 4
+    second.write_bytes(b"damaged")
+    write(tmp_path, "in/P3/T1.nii.gz", brain(5))
+    kept = keep_files(tmp_path / "in", out)
+    assert [name.split("_")[0] for name in kept.others] == ["P1", "P1", "P2", "phantom"]
+    assert len(kept.skipped) == 1
 
 
 def test_a_damaged_volume_is_named_and_made_again(tmp_path):

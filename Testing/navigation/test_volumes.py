@@ -13,11 +13,7 @@ from volume_files import SHAPE, brain, write
 from MRNLib.errors import InputError
 from MRNLib.models.config import IntensityConfig
 from MRNLib.navigation.volumes import Volume, normalised
-from MRNLib.navigation.volumesources import (
-    patient_of,
-    read_volumes,
-    role_of,
-)
+from MRNLib.navigation.volumesources import read_volumes
 
 
 def with_nan(share: float) -> np.ndarray:
@@ -148,25 +144,6 @@ def test_other_images_go_by_percentiles_of_what_is_not_zero():
     assert unit[:5].max() == 0
     assert unit[7, 0, 0] == pytest.approx((201 - low) / (high - low), abs=1e-6)
     assert unit.max() == 1
-
-
-@pytest.mark.parametrize(
-    ("path", "name", "role"),
-    [
-        ("P01/QSM.nii.gz", "P01", "QSM"),
-        ("P01/extra/flair.nii", "P01", "other"),
-        ("sub-03/ses-1/anat/sub-03_ses-1_acq-nm_MTw.nii.gz", "sub-03", "NM"),
-        ("sub-03_Chimap.nii", "sub-03", "QSM"),
-        ("P01_NM.nrrd", "P01", "NM"),
-        ("P01_t1.mha", "P01", "T1"),
-        ("NM.nii.gz", "all", "NM"),
-        ("enamel.nii.gz", "enamel", "other"),
-    ],
-)
-def test_paths_tell_whose_and_of_what_a_file_is(path, name, role):
-    above = Path("/data/all")
-    assert patient_of(above / path, above) == name
-    assert role_of(above / path) == role
 
 
 def test_masks_and_hidden_files_are_no_volumes(tmp_path):
