@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from MRNLib.errors import InputError
+from MRNLib.models.backbone import encoder_shape
 from MRNLib.models.weights import TOKENIZER, file_sha256
 from MRNLib.navigation.config import NavigationConfig
 from MRNLib.navigation.exported import DYNAMICS, described_settings, load_tokenizer
+from MRNLib.navigation.gap import number_held_out
 from MRNLib.navigation.measuring.probefeatures import encoder_taps
 from MRNLib.navigation.tokenizer import Tokenizer
 from MRNLib.training.folder import difference
@@ -35,6 +37,8 @@ class PretrainedArm:
         gap: Errors on its held-out patients, as :mod:`MRNLib.navigation.gap` gives them; None
             where there is no such record.
         patients: Names of patients known to have been in it, learned from or held out.
+        shape: Of the encoder: ``parameters`` (how many), ``embed_dim``, ``depth``, ``num_heads``
+            and ``patch_size``.
     """
 
     folder: Path
@@ -44,6 +48,7 @@ class PretrainedArm:
     dynamics_sha256: str | None
     gap: dict[str, Any] | None
     patients: frozenset[str]
+    shape: Mapping[str, int]
 
     @property
     def encoder(self) -> str:
@@ -54,6 +59,26 @@ class PretrainedArm:
     def seed(self) -> int:
         """Of the pre-training."""
         return self.config.train.seed
+
+    def facts(self) -> dict[str, Any]:
+        """What it took to make it, for a page; JSON values.
+
+        ``arm``, ``steps`` of both stages, ``frames`` seen in them, ``patients`` learned from, and
+        the encoder's ``shape``.
+        """
+        settings = self.config.train
+        steps = [
+            self.config.tokenizer_steps,
+            settings.dynamics_steps if self.config.learns_dynamics else 0,
+        ]
+        known = len(self.patients)
+        return {
+            "arm": self.arm,
+            "steps": steps,
+            "frames": sum(steps) * settings.batch_size * self.config.clips.length,
+            "patients": known - number_held_out(known, self.config.held_out.share),
+            "shape": dict(self.shape),
+        }
 
     def tokenizer(self) -> Tokenizer:
         """The encoder, frozen, with the taps of a segmentation head."""
@@ -66,7 +91,9 @@ def read_arm(folder: Path) -> PretrainedArm:
     Raises:
         InputError: It is none, is damaged, or is not finished.
     """
-    _, config = load_tokenizer(folder)
+    tokenizer, config = load_tokenizer(folder)
+    vit = tokenizer.encoder.vit
+    shape = {"parameters": sum(one.numel() for one in vit.parameters()), **encoder_shape(vit)}
     described = _described(folder / TOKENIZER)
     patients = {*described.get("patients", ())}
     dynamics: dict[str, Any] = {}
@@ -89,6 +116,7 @@ def read_arm(folder: Path) -> PretrainedArm:
         dynamics.get("sha256"),
         dynamics.get("held_out"),
         frozenset(patients),
+        shape,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from MRNLib.errors import InputError
+from MRNLib.experiments.origin import device_name, versions
 from MRNLib.navigation.measuring.measuredcells import kept
 from MRNLib.navigation.measuring.pretrainedarms import PretrainedArm
 from MRNLib.navigation.measuring.probeclips import refuse_shared_patients
 from MRNLib.navigation.measuring.proberows import CHANCE, CONTEXT, ProbeCell, probe_cells
 from MRNLib.navigation.measuring.probing import ProbeSettings, Side
+from MRNLib.navigation.training import fingerprint
 from MRNLib.navigation.volumes import Volume
 from MRNLib.progress import Progress, part, silent
 
@@ -47,7 +50,13 @@ def measure_probes(
     refuse_mixed_clips(arms)
     names = [sorted({one.name for one in side}) for side in (train, test)]
     refuse_shared_patients(names[0], names[1], {name for arm in arms for name in arm.patients})
-    data = origin([*train, *test])
+    common = {
+        "data": origin([*train, *test]),
+        "settings": settings.model_dump(),
+        "train": names[0],
+        "test": names[1],
+        "volumes": [digest(side) for side in (train, test)],
+    }
     sides: list[Side] = []
     records = []
     cells = probe_cells(arms)
@@ -58,10 +67,10 @@ def measure_probes(
             if not sides:  # a finished experiment does not need them
                 sides.extend(_cut(train, test, arms[0], settings, part(own, 0.0, 0.2)))
             told = _told(part(own, 0.2, 1.0), cell)
-            return cell.measure(sides[0], sides[1], settings, told)
+            found = cell.measure(sides[0], sides[1], settings, told)
+            return {**found, "provenance": _provenance(cell)}
 
-        identity = _identity(cell, settings, names, data)
-        records.append(kept(out, cell.key, identity, measure))
+        records.append(kept(out, cell.key, {**_identity(cell), **common}, measure))
     progress(1.0, "")
     return records
 
@@ -86,9 +95,7 @@ def _told(progress: Progress, cell: ProbeCell) -> Progress:
     return lambda done, said: progress(done, f"{cell.name} {cell.arm.seed} {cell.features}: {said}")
 
 
-def _identity(
-    cell: ProbeCell, settings: ProbeSettings, names: Sequence[Sequence[str]], data: str
-) -> dict[str, Any]:
+def _identity(cell: ProbeCell) -> dict[str, Any]:
     """Which result this is; the gap goes with a context's, since it is of the same dynamics."""
     config = cell.arm.config
     own = cell.features == CONTEXT and cell.name == cell.arm.arm
@@ -99,14 +106,35 @@ def _identity(
         "seed": None if cell.name == CHANCE else cell.arm.seed,
         "weights": list(cell.weights),
         **cell.start(),
-        "data": data,
         "pretrained_on": config.trained_on,
         "clips": config.as_json()["clips"],
-        "settings": settings.model_dump(),
-        "train": list(names[0]),
-        "test": list(names[1]),
         "gap": cell.arm.gap if own else None,
     }
+
+
+def _provenance(cell: ProbeCell) -> dict[str, Any]:
+    """What made the weights and the result, for the page.
+
+    It is no part of the identity: an experiment goes on with another version of a library.
+    """
+    return {
+        "arm": cell.arm.facts() if cell.weights else None,
+        "device": device_name("cpu"),
+        "versions": versions(),
+    }
+
+
+def digest(volumes: Sequence[Volume]) -> str:
+    """SHA-256 of who and what some volumes are, and of all their labels.
+
+    Names alone would call a changed generator's patients the same as before.
+    """
+    whole = hashlib.sha256(fingerprint(volumes).encode())
+    for one in sorted(volumes, key=str):
+        whole.update(str(one).encode())
+        if one.labels is not None:
+            whole.update(one.labels.cpu().numpy().tobytes())
+    return whole.hexdigest()
 
 
 def origin(volumes: Sequence[Volume]) -> str:
