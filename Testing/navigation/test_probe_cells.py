@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 from probe_helpers import labelled_heads
+from script_helpers import script
+from training_helpers import make_patient
 
 from MRNLib.errors import InputError
 from MRNLib.experiments.origin import versions
-from MRNLib.navigation.measuring import probecells, proberows
+from MRNLib.navigation.measuring import finetunedcells, probecells, proberows
 from MRNLib.navigation.measuring.measuredcells import cell_file, read_cell
 from MRNLib.navigation.measuring.pretrainedarms import read_arms
 from MRNLib.navigation.measuring.probecells import measure_probes
 from MRNLib.navigation.measuring.probing import ProbeSettings
+from MRNLib.training import data, distributed, folds
 
 
 @pytest.fixture
@@ -65,3 +69,54 @@ def test_a_cell_says_what_made_it(cells, arms_folder, tmp_path):
     assert facts["patients"] == 2  # of three one is held out
     assert facts["shape"]["embed_dim"] == 16
     assert facts["shape"]["parameters"] > 1000
+
+
+# The same device by another name, so that it can be told from a default.
+ELSEWHERE = torch.device("cpu:0")
+
+
+def test_a_row_is_measured_where_it_is_told(arms_folder, tmp_path, monkeypatch):
+    asked, load_world = [], proberows.load_world
+
+    def loaded(folder, device):
+        asked.append(device)
+        return load_world(folder, device)
+
+    def probed(features_of, *_given):
+        asked.append(_given[-2])
+        assert features_of(torch.zeros(1, 4, 28, 28)).tokens.device.type == "cpu"
+        return {}
+
+    monkeypatch.setattr(proberows, "load_world", loaded)
+    monkeypatch.setattr(proberows, "probed", probed)
+    monkeypatch.setattr(probecells, "_cut", lambda *_: [None, None])
+    arms = read_arms([arms_folder / "zeroed_1"])
+    sides = labelled_heads([5]), labelled_heads([60])
+    measure_probes(arms, *sides, tmp_path, ProbeSettings(), device=ELSEWHERE)
+    assert asked == [ELSEWHERE] * 6  # five rows, one of which has trained dynamics
+
+
+def test_the_script_passes_the_device_on(arms_folder, tmp_path, monkeypatch):
+    given = []
+
+    def measured(*those, **_):
+        given.append(those[-1])
+        return []
+
+    def finetuned(*those):
+        given.append(those[-1])
+        return {"identity": {"encoder": "random", "size": 4, "seed": 1}}
+
+    monkeypatch.setattr(distributed, "own_device", lambda _: ELSEWHERE)
+    monkeypatch.setattr(probecells, "measure_probes", measured)
+    monkeypatch.setattr(finetunedcells, "measure_finetuned", finetuned)
+    monkeypatch.setattr(data, "load_folder", lambda _: [make_patient(1, 1)])
+    monkeypatch.setattr(folds, "read_fold", lambda _: None)
+    (tmp_path / "fold_0.safetensors").touch()
+    run = script("probe_navigation")
+    monkeypatch.setattr(run, "_labelled", lambda *_: [])
+    trained = [f"--trained={arms_folder}", f"--volumes={tmp_path}"]
+    assert run.main(["probe", *trained, f"--out={tmp_path}"]) == 0
+    told = [f"--fold={tmp_path}", f"--test={tmp_path}", f"--out={tmp_path}"]
+    assert run.main(["finetuned", *told]) == 0
+    assert given == [ELSEWHERE, str(ELSEWHERE)]

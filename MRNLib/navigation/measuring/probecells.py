@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from MRNLib.errors import InputError
 from MRNLib.experiments.origin import device_name, versions
 from MRNLib.navigation.measuring.measuredcells import kept
@@ -28,6 +30,7 @@ def measure_probes(
     out: Path,
     settings: ProbeSettings,
     progress: Progress = silent,
+    device: torch.device | str = "cpu",
 ) -> list[dict[str, Any]]:
     """Measures what is not there yet.
 
@@ -38,6 +41,8 @@ def measure_probes(
         out: The experiment's folder.
         settings: How much is probed.
         progress: Called before and inside each cell; may raise ``Cancelled``.
+        device: Where encoders and dynamics run, and probes that outline learn; those of poses and
+            planes are of a CPU.
 
     Returns:
         The cells' records.
@@ -67,8 +72,8 @@ def measure_probes(
             if not sides:  # a finished experiment does not need them
                 sides.extend(_cut(train, test, arms[0], settings, part(own, 0.0, 0.2)))
             told = _told(part(own, 0.2, 1.0), cell)
-            found = cell.measure(sides[0], sides[1], settings, told)
-            return {**found, "provenance": _provenance(cell)}
+            found = cell.measure(sides[0], sides[1], settings, torch.device(device), told)
+            return {**found, "provenance": _provenance(cell, str(device))}
 
         records.append(kept(out, cell.key, {**_identity(cell), **common}, measure))
     progress(1.0, "")
@@ -112,14 +117,14 @@ def _identity(cell: ProbeCell) -> dict[str, Any]:
     }
 
 
-def _provenance(cell: ProbeCell) -> dict[str, Any]:
+def _provenance(cell: ProbeCell, device: str) -> dict[str, Any]:
     """What made the weights and the result, for the page.
 
     It is no part of the identity: an experiment goes on with another version of a library.
     """
     return {
         "arm": cell.arm.facts() if cell.weights else None,
-        "device": device_name("cpu"),
+        "device": device_name(device),
         "versions": versions(),
     }
 
