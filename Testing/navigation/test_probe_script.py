@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -292,25 +291,3 @@ def test_a_seed_without_a_training_is_told(arms_folder):
         "labels_static_4_1",
     ]
     assert all(cell.arm.seed == cell.seed for cell in cells if cell.arm is not None)
-
-
-def test_arms_of_other_settings_are_no_comparison(arms_folder, tmp_path):
-    """The experiment's page says that its arms saw equally many frames."""
-    other = tmp_path / "static_2"
-    shutil.copytree(arms_folder / "static_1", other)
-    path = other / "tokenizer.json"
-    record = json.loads(path.read_text("utf-8"))
-    record["settings"]["train"]["seed"] = 2
-    path.write_text(json.dumps(record), "utf-8")
-    assert len(read_arms([arms_folder / "aligned_1", other])) == 2
-    record["settings"]["train"]["tokenizer_steps"] += 1
-    path.write_text(json.dumps(record), "utf-8")
-    with pytest.raises(InputError, match=r"other settings than .*train.tokenizer_steps"):
-        read_arms([arms_folder / "aligned_1", other])
-
-
-def test_an_unfinished_arm_is_told(arms_folder, tmp_path):
-    for name in ("tokenizer.safetensors", "tokenizer.json"):
-        (tmp_path / name).write_bytes((arms_folder / "aligned_1" / name).read_bytes())
-    with pytest.raises(InputError, match="not finished"):
-        read_arm(tmp_path)

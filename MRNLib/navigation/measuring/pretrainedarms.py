@@ -37,6 +37,8 @@ class PretrainedArm:
         gap: Errors on its held-out patients, as :mod:`MRNLib.navigation.gap` gives them; None
             where there is no such record.
         patients: Names of patients known to have been in it, learned from or held out.
+        volumes: Fingerprint of all volumes that it was given, held out or not; None where its file
+            does not say.
         shape: Of the encoder: ``parameters`` (how many), ``embed_dim``, ``depth``, ``num_heads``
             and ``patch_size``.
     """
@@ -48,6 +50,7 @@ class PretrainedArm:
     dynamics_sha256: str | None
     gap: dict[str, Any] | None
     patients: frozenset[str]
+    volumes: str | None
     shape: Mapping[str, int]
 
     @property
@@ -116,6 +119,7 @@ def read_arm(folder: Path) -> PretrainedArm:
         dynamics.get("sha256"),
         dynamics.get("held_out"),
         frozenset(patients),
+        described.get("identity", {}).get("volumes"),
         shape,
     )
 
@@ -128,7 +132,8 @@ def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
 
     Raises:
         InputError: As :func:`read_arm`; one arm and seed twice; settings differ in more than these
-            two; arms with dynamics of one seed do not share their encoder.
+            two; they were given other volumes; arms with dynamics of one seed do not share their
+            encoder.
     """
     arms = [read_arm(one) for folder in folders for one in _below(folder)]
     seen: dict[tuple[str, int], PretrainedArm] = {}
@@ -144,6 +149,13 @@ def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
                 f"has other settings than {arms[0].folder}{difference(first, own)}",
                 file=one.folder,
                 expected="arms that differ in arm and train.seed alone",
+                remedy="name the folders of one experiment with --trained",
+            )
+        if one.volumes != arms[0].volumes:
+            raise InputError(
+                f"was given other volumes than {arms[0].folder}",
+                file=one.folder,
+                expected="the same volumes for all; each seed holds out its own of them",
                 remedy="name the folders of one experiment with --trained",
             )
         other = encoders.setdefault((one.encoder, one.seed), one)
