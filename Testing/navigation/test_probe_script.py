@@ -167,6 +167,10 @@ def test_the_page(script, folder, measured, tmp_path):
     page = (tmp_path / "navigation.md").read_text(encoding="utf-8")
     for said in (
         "**Phantom.**",
+        "## What was compared",
+        "| aligned | 4 | 3 | 112 | 2 | ",
+        "| static | 7 | none | 112 | 2 | ",
+        "Probed with MRN ",
         "Research use only. Not for clinical use.",
         "A note of ours.",
         "| tokenizer | slice navigation |",

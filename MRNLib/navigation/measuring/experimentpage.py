@@ -15,6 +15,7 @@ from MRNLib.navigation.measuring.experimentcsv import (
     probe_records,
     write_csv,
 )
+from MRNLib.navigation.measuring.experimentorigin import provenance_section
 from MRNLib.navigation.measuring.finetunedcells import FINETUNED
 from MRNLib.navigation.measuring.gapstatistics import gaps
 from MRNLib.navigation.measuring.labelcurve import write_curve
@@ -52,6 +53,7 @@ def write_page(cells_of: Path, out: Path, command: str, notes: str = "") -> list
     out.mkdir(parents=True, exist_ok=True)
     written = [out / PAGE]
     parts = [text.opening(data, pretrained, command), *([[notes.strip()]] if notes.strip() else [])]
+    parts.append(provenance_section(cells))
     if rows:
         parts += tables.probe_sections(rows, data)
         written.append(write_csv(out / "probes.csv", probe_records(rows, data)))
