@@ -153,15 +153,22 @@ def label_section(labels: LabelResults, data: str) -> list[str]:
 
 
 def tuned_section(tuned: LabelResults, data: str) -> list[str]:
-    """AUC of whole MRNs."""
+    """AUC of whole MRNs, and differences."""
     body = [
         [ENCODERS.get(name, name), str(size), str(len(row.margins)), _auc(row)]
         for (name, size), row in tuned.rows.items()
     ]
-    return [
+    lines = [
         *text.finetuned(tuned, data),
         *table(["encoder's start", "labels", "seeds", "AUC"], body),
     ]
+    apart = [
+        [f"{ENCODERS[one]} − {ENCODERS[other]}", str(size), str(len(found.seeds)), _points(found)]
+        for one, other in COMPARED_ENCODERS
+        for size in tuned.sizes
+        if (found := tuned.minus(one, other, size)) is not None
+    ]
+    return [*lines, "", *table(["difference", "labels", "seeds", "AUC"], apart)] if apart else lines
 
 
 def _auc(row: LabelRow) -> str:

@@ -150,7 +150,8 @@ def finetuned(results: LabelResults, data: str) -> list[str]:
         f"## Full fine-tuning ({data})",
         "",
         "The whole MRN, encoder and all, trained by `Training/train_mrn.py` from each start; AUC "
-        f"in % on {results.patients} other patients, read as above."
+        f"in % on {results.patients} other patients, read as above; differences are of trainings "
+        "of one seed on the same labelled patients."
         + (ILLUSTRATION if max(len(row.margins) for row in results.rows.values()) == 1 else ""),
         "",
     ]

@@ -114,19 +114,25 @@ def label_results(
         kind: ``labels`` (frozen encoders) or ``finetuned``.
 
     Raises:
-        InputError: The cells were not tested on the same patients.
+        InputError: The cells were not tested on the same patients, or were trained with other
+            settings; or whole MRNs of one seed on other patients.
     """
     found = [one for one in cells.values() if one["identity"]["kind"] == kind]
     if not found:
         return None
     first = found[0]["result"]
     same = ("data", "training", *(("settings", "crops") if kind == LABELS else ()))
+    trained: dict[tuple[int, int], Any] = {}  # whole MRNs: whom, by number of labels and seed
     for one in found:
-        if one["result"]["identifiers"] != first["identifiers"] or any(
-            one["identity"][name] != found[0]["identity"][name] for name in same
+        own = one["identity"]
+        whom = own.get("trained")
+        if (
+            one["result"]["identifiers"] != first["identifiers"]
+            or any(own[name] != found[0]["identity"][name] for name in same)
+            or trained.setdefault((own["size"], own["seed"]), whom) != whom
         ):
             raise InputError(
-                f"the folder holds {kind} cells of different settings or test patients",
+                f"the folder holds {kind} cells of different settings or patients",
                 expected="one experiment in each folder",
                 remedy="measure the others in another --out folder",
             )
