@@ -53,6 +53,12 @@ def test_the_order_of_volumes_does_not_matter(cells):
     assert cells(train[::-1], test) == 3
 
 
+def test_people_are_not_probed(cells):
+    train, (first, other) = labelled_heads([5]), labelled_heads([60])
+    with pytest.raises(InputError, match=r"patient_60 \(NM\) is no digital patient's"):
+        cells(train, [first, dataclasses.replace(other, phantom=False)])
+
+
 def test_a_cell_says_what_made_it(cells, arms_folder, tmp_path):
     cells(labelled_heads([5]), labelled_heads([60]))
     static, random = (

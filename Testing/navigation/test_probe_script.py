@@ -18,7 +18,6 @@ from MRNLib.errors import InputError
 from MRNLib.navigation.measuring import labelcells, proberows
 from MRNLib.navigation.measuring.experimenttext import opening
 from MRNLib.navigation.measuring.pretrainedarms import read_arm, read_arms
-from MRNLib.navigation.measuring.probecells import origin
 from MRNLib.navigation.measuring.proberows import probe_cells
 from MRNLib.navigation.measuring.tokentraining import LabelSettings
 from MRNLib.navigation.volumecache import save_volume
@@ -273,12 +272,7 @@ def test_patients_of_the_pretraining_are_refused(arms_folder):
         labelcells.refuse_met([make_patient(3, 1)], [arm])
 
 
-def test_what_is_probed_says_its_origin():
-    digital = labelled_heads([1])
-    human = [dataclasses.replace(one, phantom=False) for one in digital]
-    assert (origin(digital), origin(human)) == ("phantom", "human")
-    with pytest.raises(InputError, match="some volumes to probe on"):
-        origin([*digital, *human])
+def test_the_page_says_of_what_it_is():
     said = "\n".join(opening("phantom", {"human"}, "made"))
     assert "learned from human volumes, and was measured on phantom ones" in said
     assert "Mixed" not in "\n".join(opening("phantom", {"phantom"}, "made"))

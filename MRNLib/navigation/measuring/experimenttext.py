@@ -56,9 +56,7 @@ def reading_probes(rows: Rows, data: str) -> list[str]:
     return [
         f"## Probes of frozen features ({data})",
         "",
-        f"Learned on {train} digital patients and measured on {test} others"
-        if data == "phantom"
-        else f"Learned on {train} patients and measured on {test} others",
+        f"Learned on {train} digital patients and measured on {test} others "
         f"whom no pre-training has met; {settings['clips']} clips of each volume from anywhere in "
         f"the head, {settings['nuclei_clips']} around its nuclei. A figure is the mean over the "
         "test patients and over the pre-trainings' seeds "

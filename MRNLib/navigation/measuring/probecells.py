@@ -21,6 +21,8 @@ from MRNLib.navigation.volumes import Volume
 from MRNLib.progress import Progress, part, silent
 
 KIND = "probes"
+# Whom all cells are measured on.
+DATA = "phantom"
 
 
 def measure_probes(
@@ -48,15 +50,16 @@ def measure_probes(
         The cells' records.
 
     Raises:
-        InputError: A patient is on two sides, some are digital and some are not, the arms were
+        InputError: A patient is on two sides, or is none of the digital ones, the arms were
             pre-trained on other clips than one another, ``out`` holds cells of other settings, or
             volumes cannot be used.
     """
     refuse_mixed_clips(arms)
+    refuse_people([*train, *test])
     names = [sorted({one.name for one in side}) for side in (train, test)]
     refuse_shared_patients(names[0], names[1], {name for arm in arms for name in arm.patients})
     common = {
-        "data": origin([*train, *test]),
+        "data": DATA,
         "settings": settings.model_dump(),
         "train": names[0],
         "test": names[1],
@@ -142,16 +145,18 @@ def digest(volumes: Sequence[Volume]) -> str:
     return whole.hexdigest()
 
 
-def origin(volumes: Sequence[Volume]) -> str:
-    """``phantom`` or ``human``: what is probed, whatever the pre-training learned from.
+def refuse_people(volumes: Sequence[Volume]) -> None:
+    """Refuses volumes that are no digital patients': the cells and the page say that all are.
 
     Raises:
-        InputError: Some are digital patients and some are not.
+        InputError: There are some.
     """
-    kinds = {"phantom" if one.phantom else "human" for one in volumes}
-    if len(kinds) > 1:
-        raise InputError("some volumes to probe on are of phantoms and some of people")
-    return kinds.pop()
+    if other := next((one for one in volumes if not one.phantom), None):
+        raise InputError(
+            f"{other} is no digital patient's",
+            expected="labelled volumes of digital patients: probes are of these alone",
+            remedy="make some with pretrain_navigation.py volumes --labels",
+        )
 
 
 def refuse_mixed_clips(arms: Sequence[PretrainedArm]) -> None:
