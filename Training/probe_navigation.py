@@ -38,7 +38,7 @@ from typing import Annotated, Any
 import typer
 
 from MRNLib.cli.run import GOES_ON, run_script, script_group
-from MRNLib.cli.training import Config, Settings, Threads, read_seeds
+from MRNLib.cli.training import Config, Device, Settings, Threads, read_seeds
 from MRNLib.errors import InputError
 
 CORES = os.cpu_count() or 1
@@ -75,6 +75,7 @@ def probe(
     amount: Amount = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that make volumes.")] = CORES,
     threads: Threads = 1,
+    device: Device = "auto",
 ) -> None:
     """Probes frozen features for outlines, poses and planes."""
     import torch
@@ -83,17 +84,19 @@ def probe(
     from MRNLib.navigation.measuring.pretrainedarms import read_arms
     from MRNLib.navigation.measuring.probecells import measure_probes
     from MRNLib.navigation.measuring.probing import ProbeSettings
+    from MRNLib.training.distributed import own_device
     from MRNLib.training.settingsfile import checked, read_settings
     from MRNLib.writing import require_folder
 
     torch.set_num_threads(threads)
     settings = checked(read_settings(None, amount or ()), ProbeSettings)
     seeds = read_seeds("--train", train), read_seeds("--test", test)
+    where = own_device(device)
     require_folder(out)
     arms = read_arms(trained)
     sides = [_labelled(one, volumes, workers) for one in seeds]
     with shown_progress() as progress:
-        records = measure_probes(arms, *sides, out, settings, progress)
+        records = measure_probes(arms, *sides, out, settings, progress, where)
     print(f"{len(records)} cells in {out}")
 
 
@@ -152,12 +155,14 @@ def finetuned(
     test: Test,
     out: Out,
     threads: Threads = 1,
+    device: Device = "auto",
 ) -> None:
     """Tests a whole MRN, trained from any of the starts."""
     import torch
 
     from MRNLib.navigation.measuring.finetunedcells import measure_finetuned
     from MRNLib.training.data import load_folder
+    from MRNLib.training.distributed import own_device
     from MRNLib.training.folds import read_fold
 
     torch.set_num_threads(threads)
@@ -169,7 +174,8 @@ def finetuned(
             expected="one fold_N.safetensors",
             remedy="train it to the end: the same command goes on where it stopped",
         )
-    record = measure_finetuned(read_fold(found[0]), load_folder(test), out)
+    where = str(own_device(device))
+    record = measure_finetuned(read_fold(found[0]), load_folder(test), out, where)
     identity = record["identity"]
     print(f"{identity['encoder']}, {identity['size']} labels, seed {identity['seed']}: measured")
 

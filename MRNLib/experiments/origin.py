@@ -7,12 +7,34 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 from MRNLib import __version__
 from MRNLib.experiments.results import CellResult
 
 COMMIT = "commit"
+LIBRARIES = ("torch", "numpy", "scikit-learn", "timm", "monai")
+
+
+def versions() -> dict[str, str]:
+    """Of this MRN, its commit where it is a checkout, Python, and the libraries that are there."""
+    found = {"mrn": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found | ({COMMIT: source_commit()} if source_commit() else {})
+
+
+def device_name(device: str) -> str:
+    """The GPU's own name, or what kind of CPU it is."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()})"
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +65,7 @@ def origin(results: Mapping[str, CellResult]) -> list[str]:
         hours = sum(one.seconds for one in results.values()) / 3600
         lines += [
             f"- {len(results)} cells, {hours:.2f} hours of computing, all of them added up.",
-            f"- Computed with {_versions(results.values())}.",
+            f"- Computed with {versions_text(one.versions for one in results.values())}.",
         ]
         if devices := sorted({_device(one) for one in results.values() if _trained(one)}):
             lines.append(f"- Networks on {'; '.join(devices)}.")
@@ -55,11 +77,11 @@ def origin(results: Mapping[str, CellResult]) -> list[str]:
     return lines
 
 
-def _versions(results: Iterable[CellResult]) -> str:
+def versions_text(several: Iterable[Mapping[str, str]]) -> str:
     """``torch 2.15.0``; several where cells were computed by several."""
     found: dict[str, set[str]] = {}
-    for result in results:
-        for name, version in result.versions.items():
+    for one in several:
+        for name, version in one.items():
             found.setdefault(name, set()).add(version)
     named = (f"{_title(name)} {' and '.join(sorted(all_))}" for name, all_ in found.items())
     return ", ".join(named) or "unknown versions"

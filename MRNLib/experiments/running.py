@@ -7,12 +7,10 @@ can do wrong on its own account: the outcome says it, so that other cells go on.
 
 from __future__ import annotations
 
-import platform
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ from MRNLib.cluster.tasks import Outcome
 from MRNLib.errors import Cancelled, MrnError, in_one_line
 from MRNLib.experiments.cells import FOLDS, masking_name
 from MRNLib.experiments.cohorts import EVALUATION, TRAIN, patients_of
-from MRNLib.experiments.origin import COMMIT, source_commit
+from MRNLib.experiments.origin import device_name, versions
 from MRNLib.experiments.results import (
     CellResult,
     Job,
@@ -35,7 +33,6 @@ from MRNLib.experiments.results import (
 )
 from MRNLib.progress import Progress, silent
 
-LIBRARIES = ("torch", "numpy", "scikit-learn", "timm", "monai")
 # Share of a network's progress that is its training; the rest is prediction.
 TRAINING_SHARE = 0.95
 
@@ -173,27 +170,7 @@ def _finish(
         margins={name: [float(value) for value in values] for name, values in margins.items()},
         weights=weights,
         seconds=round(seconds, 1),
-        device=_device(job.device),
-        versions=_versions(),
+        device=device_name(job.device),
+        versions=versions(),
     )
     write_result(job, result)
-
-
-def _device(name: str) -> str:
-    if name.startswith("cuda"):
-        import torch
-
-        return torch.cuda.get_device_name(name)
-    return f"cpu ({platform.machine()})"
-
-
-def _versions() -> dict[str, str]:
-    from MRNLib import __version__
-
-    found = {"mrn": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found | ({COMMIT: source_commit()} if source_commit() else {})

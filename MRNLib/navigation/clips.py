@@ -77,7 +77,7 @@ class ClipSettings(Strict):
     nm_window: tuple[float, float] = IntensityConfig.nm_window
     kinds: KindShares = KindShares()
     motion: MotionSettings = MotionSettings()
-    least_foreground: float = Field(default=0.2, ge=0, le=1)
+    least_foreground: float = Field(default=0.15, ge=0, le=1)
     tries: int = Field(default=100, ge=1)
 
     @model_validator(mode="after")

@@ -189,11 +189,9 @@ class NavigationConfig(Strict):
                 f"tokenizer.mask_share {self.tokenizer.mask_share} hides {self.masked_patches} of "
                 f"{self.patches} patches; some must be hidden and some seen"
             )
-        if self.learns_dynamics and self.clips.length < self.dynamics.rollout_steps + 1:
-            steps = self.dynamics.rollout_steps
-            raise ValueError(
-                f"clips.length {self.clips.length} must be above dynamics.rollout_steps {steps}"
-            )
+        length, steps = self.clips.length, self.dynamics.rollout_steps
+        if self.learns_dynamics and length <= steps:
+            raise ValueError(f"clips.length {length} must be above dynamics.rollout_steps {steps}")
         if self.arm == "shuffled" and self.train.batch_size < 2:
             raise ValueError("train.batch_size must be 2 or more to exchange actions between clips")
         return self

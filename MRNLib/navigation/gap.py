@@ -43,13 +43,18 @@ def split_patients(
         seed: Of the draw.
     """
     names = sorted({one.name for one in volumes})
-    count = max(1, round(share * len(names))) if share and len(names) > 1 else 0
+    count = number_held_out(len(names), share)
     order = np.random.default_rng(seed).permutation(len(names))
     held_out = {names[place] for place in order[:count]}
     return (
         [one for one in volumes if one.name not in held_out],
         [one for one in volumes if one.name in held_out],
     )
+
+
+def number_held_out(patients: int, share: float) -> int:
+    """How many of some patients are held out: at least one of two or more, unless share is 0."""
+    return max(1, round(share * patients)) if share and patients > 1 else 0
 
 
 @torch.no_grad()

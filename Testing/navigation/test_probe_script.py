@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -18,8 +17,8 @@ from training_helpers import make_patient, tiny_settings
 from MRNLib.errors import InputError
 from MRNLib.navigation.measuring import labelcells, proberows
 from MRNLib.navigation.measuring.experimenttext import opening
+from MRNLib.navigation.measuring.labelledpatients import refuse_met
 from MRNLib.navigation.measuring.pretrainedarms import read_arm, read_arms
-from MRNLib.navigation.measuring.probecells import origin
 from MRNLib.navigation.measuring.proberows import probe_cells
 from MRNLib.navigation.measuring.tokentraining import LabelSettings
 from MRNLib.navigation.volumecache import save_volume
@@ -168,6 +167,10 @@ def test_the_page(script, folder, measured, tmp_path):
     page = (tmp_path / "navigation.md").read_text(encoding="utf-8")
     for said in (
         "**Phantom.**",
+        "## What was compared",
+        "| aligned | 4 | 3 | 112 | 2 | ",
+        "| static | 7 | none | 112 | 2 | ",
+        "Probed with MRN ",
         "Research use only. Not for clinical use.",
         "A note of ours.",
         "| tokenizer | slice navigation |",
@@ -274,15 +277,10 @@ def test_patients_of_the_pretraining_are_refused(arms_folder):
         assert known == {"pretrained_90", "pretrained_91", "pretrained_92"}
     arm = dataclasses.replace(read_arm(arms_folder / "aligned_1"), patients={"case_003"})
     with pytest.raises(InputError, match=r"were in this pre-training, e\.g\. case_003"):
-        labelcells.refuse_met([make_patient(3, 1)], [arm])
+        refuse_met([make_patient(3, 1)], [arm])
 
 
-def test_what_is_probed_says_its_origin():
-    digital = labelled_heads([1])
-    human = [dataclasses.replace(one, phantom=False) for one in digital]
-    assert (origin(digital), origin(human)) == ("phantom", "human")
-    with pytest.raises(InputError, match="some volumes to probe on"):
-        origin([*digital, *human])
+def test_the_page_says_of_what_it_is():
     said = "\n".join(opening("phantom", {"human"}, "made"))
     assert "learned from human volumes, and was measured on phantom ones" in said
     assert "Mixed" not in "\n".join(opening("phantom", {"phantom"}, "made"))
@@ -302,25 +300,3 @@ def test_a_seed_without_a_training_is_told(arms_folder):
     ]
     assert all(cell.arm.seed == cell.seed for cell in cells)
     assert not any(cell.learned for cell in cells if cell.encoder == "random")
-
-
-def test_arms_of_other_settings_are_no_comparison(arms_folder, tmp_path):
-    """The experiment's page says that its arms saw equally many frames."""
-    other = tmp_path / "static_2"
-    shutil.copytree(arms_folder / "static_1", other)
-    path = other / "tokenizer.json"
-    record = json.loads(path.read_text("utf-8"))
-    record["settings"]["train"]["seed"] = 2
-    path.write_text(json.dumps(record), "utf-8")
-    assert len(read_arms([arms_folder / "aligned_1", other])) == 2
-    record["settings"]["train"]["tokenizer_steps"] += 1
-    path.write_text(json.dumps(record), "utf-8")
-    with pytest.raises(InputError, match=r"other settings than .*train.tokenizer_steps"):
-        read_arms([arms_folder / "aligned_1", other])
-
-
-def test_an_unfinished_arm_is_told(arms_folder, tmp_path):
-    for name in ("tokenizer.safetensors", "tokenizer.json"):
-        (tmp_path / name).write_bytes((arms_folder / "aligned_1" / name).read_bytes())
-    with pytest.raises(InputError, match="not finished"):
-        read_arm(tmp_path)

@@ -101,7 +101,13 @@ def outline_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def trained_probe(
-    name: str, features: Features, labels: Tensor, classes: int, steps: int, seed: int
+    name: str,
+    features: Features,
+    labels: Tensor,
+    classes: int,
+    steps: int,
+    seed: int,
+    device: torch.device | str = "cpu",
 ) -> nn.Module:
     """A probe that has learned to outline.
 
@@ -111,18 +117,20 @@ def trained_probe(
         labels: ``[B, T, S, S]``, 0 to K - 1.
         classes: K, background included.
         steps: Optimizer steps, each of 32 slices.
-        seed: Of start and order.
+        seed: Of start and order; the same on all devices.
+        device: Where it learns; features and labels stay where they are but for a batch.
     """
     maps = [one.flatten(0, 1) for one in features.maps]
     target = labels.flatten(0, 1)
     torch.manual_seed(seed)
-    probe = PROBES[name](maps[-1], classes, labels.shape[-1])
+    probe = PROBES[name](maps[-1], classes, labels.shape[-1]).to(device)
     rate = LEARNING_RATE[name]
     optimizer = torch.optim.AdamW(probe.parameters(), rate, weight_decay=WEIGHT_DECAY, fused=True)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * learning_rate_factor(step, steps, WARM_UP)
         chosen = torch.randint(len(target), (BATCH,), generator=generator_for(seed, step))
-        loss = outline_loss(probe([one[chosen] for one in maps]), target[chosen].long())
+        logits = probe([one[chosen].to(device) for one in maps])
+        loss = outline_loss(logits, target[chosen].to(device).long())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -131,10 +139,11 @@ def trained_probe(
 
 @torch.no_grad()
 def outlined(probe: nn.Module, features: Features) -> Tensor:
-    """Labels ``[B, T, S, S]`` uint8 that a probe gives."""
+    """Labels ``[B, T, S, S]`` uint8 that a probe gives, on the CPU, wherever it is."""
+    device = next(probe.parameters()).device
     maps = [one.flatten(0, 1) for one in features.maps]
     found = [
-        probe([one[start : start + AT_ONCE] for one in maps]).argmax(1).byte()
+        probe([one[start : start + AT_ONCE].to(device) for one in maps]).argmax(1).byte().cpu()
         for start in range(0, len(maps[0]), AT_ONCE)
     ]
     return torch.cat(found).unflatten(0, features.maps[0].shape[:2])
@@ -163,3 +172,12 @@ def dice_of_patients(
                 overlap = 2 * (one & other).sum() / (one.sum() + other.sum())
                 result[nucleus.key][name] = float(overlap)
     return result
+
+
+def mean_of_nuclei(dice: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Each patient's mean over the nuclei that are there, of Dice by nucleus and patient."""
+    patients = sorted({patient for one in dice.values() for patient in one})
+    return {
+        name: float(np.mean([one[name] for one in dice.values() if name in one]))
+        for name in patients
+    }

@@ -15,10 +15,12 @@ from MRNLib.navigation.measuring.experimentcsv import (
     probe_records,
     write_csv,
 )
+from MRNLib.navigation.measuring.experimentlabels import label_section, tuned_section
+from MRNLib.navigation.measuring.experimentorigin import provenance_section
 from MRNLib.navigation.measuring.finetunedcells import FINETUNED
 from MRNLib.navigation.measuring.gapstatistics import gaps
-from MRNLib.navigation.measuring.labelcells import LABELS, LINEAR
 from MRNLib.navigation.measuring.labelcurve import write_curve
+from MRNLib.navigation.measuring.labelledpatients import LABELS, LINEAR
 from MRNLib.navigation.measuring.labelstatistics import label_results
 from MRNLib.navigation.measuring.measuredcells import finished_cells
 from MRNLib.navigation.measuring.probestatistics import probe_rows
@@ -53,6 +55,7 @@ def write_page(cells_of: Path, out: Path, command: str, notes: str = "") -> list
     out.mkdir(parents=True, exist_ok=True)
     written = [out / PAGE]
     parts = [text.opening(data, pretrained, command), *([[notes.strip()]] if notes.strip() else [])]
+    parts.append(provenance_section(cells))
     if rows:
         parts += tables.probe_sections(rows, data)
         written.append(write_csv(out / "probes.csv", probe_records(rows, data)))
@@ -63,13 +66,13 @@ def write_page(cells_of: Path, out: Path, command: str, notes: str = "") -> list
     if labels is not None:
         linear = label_results(cells, LABELS, LINEAR)
         assert linear is not None
-        parts.append(tables.label_section(labels, linear, data))
+        parts.append(label_section(labels, linear, data))
         write_curve({"MRN behind it": labels, "logistic regression": linear}, out / CURVE)
         parts.append([f"![AUC over the number of labelled patients ({data})]({CURVE})"])
         records = [*label_records(labels, data, "mrn"), *label_records(linear, data, "linear")]
         written += [write_csv(out / "labels.csv", records), out / CURVE]
     if tuned is not None:
-        parts.append(tables.tuned_section(tuned, data))
+        parts.append(tuned_section(tuned, data))
         written.append(write_csv(out / "finetuned.csv", label_records(tuned, data, "finetuned")))
     parts.append(text.times(cells))
     parts.append([NOTICE])

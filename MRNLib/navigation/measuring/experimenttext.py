@@ -71,9 +71,7 @@ def reading_probes(rows: Rows, data: str) -> list[str]:
     return [
         f"## Probes of frozen features ({data})",
         "",
-        f"Learned on {train} digital patients and measured on {test} others"
-        if data == "phantom"
-        else f"Learned on {train} patients and measured on {test} others",
+        f"Learned on {train} digital patients and measured on {test} others "
         f"whom no pre-training has met; {settings['clips']} clips of each volume from anywhere in "
         f"the head, {settings['nuclei_clips']} around its nuclei. A figure is the mean over the "
         "test patients and over the pre-trainings' seeds "
@@ -184,7 +182,8 @@ def finetuned(results: LabelResults, data: str) -> list[str]:
         f"## Full fine-tuning ({data})",
         "",
         "The whole MRN, encoder and all, trained by `Training/train_mrn.py` from each start; AUC "
-        f"in % on {results.patients} other patients, read as above."
+        f"in % on {results.patients} other patients, read as above; differences are of trainings "
+        "of one seed on the same labelled patients."
         + (ILLUSTRATION if max(len(row.margins) for row in results.rows.values()) == 1 else ""),
         "",
     ]

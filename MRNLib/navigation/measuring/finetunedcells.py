@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from MRNLib.errors import InputError
 from MRNLib.models.config import NAVIGATION
 from MRNLib.models.weights import file_sha256
-from MRNLib.navigation.measuring.labelcells import digest, refuse_met, tested
+from MRNLib.navigation.measuring.labelledpatients import digest, refuse_met, tested
 from MRNLib.navigation.measuring.measuredcells import kept
 from MRNLib.navigation.measuring.pretrainedarms import (
     RANDOM_ENCODER,
@@ -52,6 +53,7 @@ def measure_finetuned(
         "data": fold.trained_on,
         "pretrained_on": arm.config.trained_on if arm else None,
         "training": _training(fold),
+        "trained": _trained(fold),
         "weights": file_sha256(fold.weights),
         "crops": [digest(test)],
     }
@@ -64,6 +66,12 @@ def _training(fold: TrainedFold) -> dict[str, Any]:
     settings = copy.deepcopy(fold.settings)
     del settings["model"]["backbone"]["weights"], settings["train"]["seed"]
     return settings
+
+
+def _trained(fold: TrainedFold) -> str:
+    """SHA-256 of whom it was trained on, and of their crops."""
+    text = "\n".join(f"{name} {fold.crops.get(name)}" for name in sorted(fold.trained))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _start(fold: TrainedFold) -> PretrainedArm | None:

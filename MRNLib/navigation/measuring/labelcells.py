@@ -6,8 +6,7 @@ training's seed takes the pre-training of the same number, whichever others ther
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,14 @@ import numpy as np
 
 from MRNLib.errors import InputError
 from MRNLib.metrics import area_under_curve
+from MRNLib.navigation.measuring.labelledpatients import (
+    LABELS,
+    LINEAR,
+    digest,
+    refuse_met,
+    rounded,
+    tested,
+)
 from MRNLib.navigation.measuring.linearreadout import linear_margins
 from MRNLib.navigation.measuring.measuredcells import kept
 from MRNLib.navigation.measuring.pretrainedarms import RANDOM_ENCODER, PretrainedArm
@@ -33,9 +40,6 @@ from MRNLib.training.crops import PatientCrops
 from MRNLib.training.dataset import CropDataset
 from MRNLib.training.folds import check_origin, refuse_shared
 
-LABELS = "labels"
-# What a cell says of the patients tested: MRN behind the encoder, and a logistic regression.
-MARGINS, LINEAR = "margins", "linear_margins"
 # Of the draws that are encoded: the same images for all encoders and seeds.
 VIEWS_SEED = 1
 
@@ -217,38 +221,3 @@ class _Bench:
 class _Tokens:
     train: list[list[EncodedPatient]]
     test: list[EncodedPatient]
-
-
-def tested(patients: Sequence[PatientCrops], margins: Sequence[float] | Any) -> dict[str, Any]:
-    """Predictions as JSON values."""
-    return {
-        "identifiers": [one.identifier for one in patients],
-        "labels": [one.diagnosis for one in patients],
-        MARGINS: rounded(margins),
-    }
-
-
-def rounded(values: Iterable[Any]) -> list[float]:
-    """As JSON values."""
-    return [round(float(one), 6) for one in values]
-
-
-def refuse_met(patients: Sequence[PatientCrops], arms: Sequence[PretrainedArm]) -> None:
-    """Refuses patients whom an encoder is known to have met.
-
-    Raises:
-        InputError: There are some.
-    """
-    for arm in arms:
-        if met := sorted({one.identifier for one in patients} & arm.patients):
-            raise InputError(
-                f"{len(met)} patients were in this pre-training, e.g. {met[0]}",
-                file=arm.folder,
-                remedy="cut crops of other seeds",
-            )
-
-
-def digest(patients: Sequence[PatientCrops]) -> str:
-    """SHA-256 of who they are and of their crops."""
-    text = "\n".join(f"{one.identifier} {one.fingerprint}" for one in patients)
-    return hashlib.sha256(text.encode()).hexdigest()

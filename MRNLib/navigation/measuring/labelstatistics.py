@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from MRNLib.bootstrap import Bootstrap, Drawn
 from MRNLib.errors import InputError
 from MRNLib.metrics import areas_under_curve
-from MRNLib.navigation.measuring.labelcells import LABELS, MARGINS
+from MRNLib.navigation.measuring.labelledpatients import LABELS, MARGINS
 from MRNLib.navigation.measuring.pretrainedarms import NAVIGATION_ENCODER, RANDOM_ENCODER
 from MRNLib.navigation.measuring.probestatistics import Figure
 
@@ -117,19 +117,25 @@ def label_results(
         read_out: Which of the cells' margins.
 
     Raises:
-        InputError: The cells were not tested on the same patients.
+        InputError: The cells were not tested on the same patients, or were trained with other
+            settings; or whole MRNs of one seed on other patients.
     """
     found = [one for one in cells.values() if one["identity"]["kind"] == kind]
     if not found:
         return None
     first = found[0]["result"]
     same = ("data", "training", *(("settings", "crops") if kind == LABELS else ()))
+    trained: dict[tuple[int, int], Any] = {}  # whole MRNs: whom, by number of labels and seed
     for one in found:
-        if one["result"]["identifiers"] != first["identifiers"] or any(
-            one["identity"][name] != found[0]["identity"][name] for name in same
+        own = one["identity"]
+        whom = own.get("trained")
+        if (
+            one["result"]["identifiers"] != first["identifiers"]
+            or any(own[name] != found[0]["identity"][name] for name in same)
+            or trained.setdefault((own["size"], own["seed"]), whom) != whom
         ):
             raise InputError(
-                f"the folder holds {kind} cells of different settings or test patients",
+                f"the folder holds {kind} cells of different settings or patients",
                 expected="one experiment in each folder",
                 remedy="measure the others in another --out folder",
             )
@@ -141,8 +147,9 @@ def label_results(
     rows = {}
     for key, results in sorted(groups.items()):
         margins = {seed: np.array(results[seed][read_out]) for seed in sorted(results)}
-        own = [one.get("training_auc") for one in results.values()]
-        known = kind == LABELS and read_out == MARGINS
+        # Of MRN behind the encoder; whole MRNs and linear models do not say it.
+        own = [one["training_auc"] for one in results.values() if "training_auc" in one]
+        known = read_out == MARGINS and len(own) == len(results)
         rows[key] = LabelRow(margins, bootstrap, float(np.mean(own)) if known else None)
     identity = found[0]["identity"]
     return LabelResults(rows, len(first["labels"]), identity["data"], identity)

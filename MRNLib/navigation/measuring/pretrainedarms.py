@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from MRNLib.errors import InputError
+from MRNLib.models.backbone import encoder_shape
 from MRNLib.models.weights import TOKENIZER, file_sha256
 from MRNLib.navigation.config import NavigationConfig
 from MRNLib.navigation.exported import DYNAMICS, described_settings, load_tokenizer
+from MRNLib.navigation.gap import number_held_out
 from MRNLib.navigation.measuring.probefeatures import encoder_taps
 from MRNLib.navigation.tokenizer import Tokenizer
 from MRNLib.training.folder import difference
@@ -35,6 +37,10 @@ class PretrainedArm:
         gap: Errors on its held-out patients, as :mod:`MRNLib.navigation.gap` gives them; None
             where there is no such record.
         patients: Names of patients known to have been in it, learned from or held out.
+        volumes: Fingerprint of all volumes that it was given, held out or not; None where its file
+            does not say.
+        shape: Of the encoder: ``parameters`` (how many), ``embed_dim``, ``depth``, ``num_heads``
+            and ``patch_size``.
     """
 
     folder: Path
@@ -44,6 +50,8 @@ class PretrainedArm:
     dynamics_sha256: str | None
     gap: dict[str, Any] | None
     patients: frozenset[str]
+    volumes: str | None
+    shape: Mapping[str, int]
 
     @property
     def encoder(self) -> str:
@@ -54,6 +62,26 @@ class PretrainedArm:
     def seed(self) -> int:
         """Of the pre-training."""
         return self.config.train.seed
+
+    def facts(self) -> dict[str, Any]:
+        """What it took to make it, for a page; JSON values.
+
+        ``arm``, ``steps`` of both stages, ``frames`` seen in them, ``patients`` learned from, and
+        the encoder's ``shape``.
+        """
+        settings = self.config.train
+        steps = [
+            self.config.tokenizer_steps,
+            settings.dynamics_steps if self.config.learns_dynamics else 0,
+        ]
+        known = len(self.patients)
+        return {
+            "arm": self.arm,
+            "steps": steps,
+            "frames": sum(steps) * settings.batch_size * self.config.clips.length,
+            "patients": known - number_held_out(known, self.config.held_out.share),
+            "shape": dict(self.shape),
+        }
 
     def tokenizer(self) -> Tokenizer:
         """The encoder, frozen, with the taps of a segmentation head."""
@@ -66,7 +94,9 @@ def read_arm(folder: Path) -> PretrainedArm:
     Raises:
         InputError: It is none, is damaged, or is not finished.
     """
-    _, config = load_tokenizer(folder)
+    tokenizer, config = load_tokenizer(folder)
+    vit = tokenizer.encoder.vit
+    shape = {"parameters": sum(one.numel() for one in vit.parameters()), **encoder_shape(vit)}
     described = _described(folder / TOKENIZER)
     patients = {*described.get("patients", ())}
     dynamics: dict[str, Any] = {}
@@ -89,6 +119,8 @@ def read_arm(folder: Path) -> PretrainedArm:
         dynamics.get("sha256"),
         dynamics.get("held_out"),
         frozenset(patients),
+        described.get("identity", {}).get("volumes"),
+        shape,
     )
 
 
@@ -100,7 +132,8 @@ def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
 
     Raises:
         InputError: As :func:`read_arm`; one arm and seed twice; settings differ in more than these
-            two; arms with dynamics of one seed do not share their encoder.
+            two; they were given other volumes; arms with dynamics of one seed do not share their
+            encoder.
     """
     arms = [read_arm(one) for folder in folders for one in _below(folder)]
     seen: dict[tuple[str, int], PretrainedArm] = {}
@@ -116,6 +149,13 @@ def read_arms(folders: Sequence[Path]) -> list[PretrainedArm]:
                 f"has other settings than {arms[0].folder}{difference(first, own)}",
                 file=one.folder,
                 expected="arms that differ in arm and train.seed alone",
+                remedy="name the folders of one experiment with --trained",
+            )
+        if one.volumes != arms[0].volumes:
+            raise InputError(
+                f"was given other volumes than {arms[0].folder}",
+                file=one.folder,
+                expected="the same volumes for all; each seed holds out its own of them",
                 remedy="name the folders of one experiment with --trained",
             )
         other = encoders.setdefault((one.encoder, one.seed), one)

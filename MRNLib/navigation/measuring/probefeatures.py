@@ -37,7 +37,7 @@ POOLED = 4
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features of B clips of T slices.
+    """Features of B clips of T slices; on the CPU, wherever they were computed.
 
     Attributes:
         tokens: ``[B, T, 1 + patches, C]``: CLS, then the patches row by row.
@@ -114,7 +114,9 @@ def context_features(tokenizer: Tokenizer, dynamics: Dynamics, frames: Tensor) -
         dynamics: Frozen, on the same device.
         frames: ``[B, T, S, S]`` in [0, 1].
     """
-    hidden = [dynamics.context(latents) for latents in _latents(tokenizer, dynamics, frames)]
+    hidden = [
+        dynamics.context(latents).float().cpu() for latents in _latents(tokenizer, dynamics, frames)
+    ]
     return _of_states(torch.cat(hidden))
 
 
@@ -140,7 +142,7 @@ def told_features(
             dynamics.context(latents[:, : last + 1], own[:, :last])[:, -1]
             for last in range(frames.shape[1])
         ]
-        hidden.append(torch.stack(states, dim=1))
+        hidden.append(torch.stack(states, dim=1).float().cpu())
     return _of_states(torch.cat(hidden))
 
 
@@ -164,7 +166,6 @@ def _latents(tokenizer: Tokenizer, dynamics: Dynamics, frames: Tensor) -> Iterat
 
 def _of_states(hidden: Tensor) -> Features:
     """Features from states ``[B, T, N, width]``; the map is their last layer, four times."""
-    hidden = hidden.float().cpu()
     side = round((hidden.shape[2] - 1) ** 0.5)
     last = hidden[:, :, 1:].mT.unflatten(-1, (side, side))
     return Features(hidden, (last,) * DPT_TAPS)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from MRNLib.navigation.dynamics import Dynamics
@@ -38,7 +39,9 @@ TOKENIZER, CONTEXT, TOLD = "tokenizer", "context", "told context"
 # Its dynamics have never been told an action: where none is told they are at home already.
 NEVER_TOLD = "zeroed"
 
-Measured = Callable[[Side, Side, ProbeSettings, Progress], dict[str, Any]]
+Measured = Callable[[Side, Side, ProbeSettings, torch.device, Progress], dict[str, Any]]
+# Loads what gives features, onto a device.
+Load = Callable[[torch.device], FeaturesOf]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def probe_cells(arms: Sequence[PretrainedArm]) -> list[ProbeCell]:
     cells: dict[str, ProbeCell] = {}
     for arm in arms:
         found = [
-            ProbeCell(CHANCE, TOKENIZER, arm, (), _all(lambda: no_features)),
+            ProbeCell(CHANCE, TOKENIZER, arm, (), _all(lambda _: no_features)),
             ProbeCell(RANDOM_ENCODER, TOKENIZER, arm, (), _all(_random(arm))),
             ProbeCell(arm.encoder, TOKENIZER, arm, (arm.sha256,), _all(_encoder(arm))),
         ]
@@ -96,13 +99,17 @@ def probe_cells(arms: Sequence[PretrainedArm]) -> list[ProbeCell]:
     return list(cells.values())
 
 
-def _all(load: Callable[[], FeaturesOf]) -> Measured:
+def _all(load: Load) -> Measured:
     """All probes of features that are loaded when it is their turn."""
 
     def measure(
-        train: Side, test: Side, settings: ProbeSettings, progress: Progress
+        train: Side,
+        test: Side,
+        settings: ProbeSettings,
+        device: torch.device,
+        progress: Progress,
     ) -> dict[str, Any]:
-        return probed(load(), train, test, settings, progress)
+        return probed(load(device), train, test, settings, device, progress)
 
     return measure
 
@@ -111,38 +118,42 @@ def _outlines_told(arm: PretrainedArm) -> Measured:
     """The probes that outline, of dynamics that are told what was done so far."""
 
     def measure(
-        train: Side, test: Side, settings: ProbeSettings, progress: Progress
+        train: Side,
+        test: Side,
+        settings: ProbeSettings,
+        device: torch.device,
+        progress: Progress,
     ) -> dict[str, Any]:
-        trained = load_world(arm.folder)
+        trained = load_world(arm.folder, device)
         features = [
             told_features(trained.tokenizer, trained.world.dynamics, one.frames, one.actions)
             for one in (train.nuclei, test.nuclei)
         ]
-        return probed_outlines(features, train, test, settings, progress)
+        return probed_outlines(features, train, test, settings, device, progress)
 
     return measure
 
 
-def _random(arm: PretrainedArm) -> Callable[[], FeaturesOf]:
-    return lambda: _seen_by(random_tokenizer(arm.config))
+def _random(arm: PretrainedArm) -> Load:
+    return lambda device: _seen_by(random_tokenizer(arm.config).to(device))
 
 
-def _encoder(arm: PretrainedArm) -> Callable[[], FeaturesOf]:
-    return lambda: _seen_by(arm.tokenizer())
+def _encoder(arm: PretrainedArm) -> Load:
+    return lambda device: _seen_by(arm.tokenizer().to(device))
 
 
-def _context(arm: PretrainedArm) -> Callable[[], FeaturesOf]:
-    def load() -> FeaturesOf:
-        trained = load_world(arm.folder)
+def _context(arm: PretrainedArm) -> Load:
+    def load(device: torch.device) -> FeaturesOf:
+        trained = load_world(arm.folder, device)
         return _followed_by(trained.tokenizer, trained.world.dynamics)
 
     return load
 
 
-def _untrained(arm: PretrainedArm) -> Callable[[], FeaturesOf]:
-    def load() -> FeaturesOf:
-        tokenizer = arm.tokenizer()
-        return _followed_by(tokenizer, untrained_dynamics(arm.config, tokenizer.width))
+def _untrained(arm: PretrainedArm) -> Load:
+    def load(device: torch.device) -> FeaturesOf:
+        tokenizer = arm.tokenizer().to(device)
+        return _followed_by(tokenizer, untrained_dynamics(arm.config, tokenizer.width).to(device))
 
     return load
 

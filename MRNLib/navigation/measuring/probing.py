@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
@@ -17,6 +18,7 @@ from MRNLib.navigation.clips import ClipSettings
 from MRNLib.navigation.measuring.denseprobes import (
     PROBES,
     dice_of_patients,
+    mean_of_nuclei,
     outlined,
     trained_probe,
 )
@@ -90,7 +92,12 @@ class Side:
 
 
 def probed(
-    features_of: FeaturesOf, train: Side, test: Side, settings: ProbeSettings, progress: Progress
+    features_of: FeaturesOf,
+    train: Side,
+    test: Side,
+    settings: ProbeSettings,
+    device: torch.device,
+    progress: Progress,
 ) -> dict[str, Any]:
     """What all probes read from one kind of features.
 
@@ -100,6 +107,7 @@ def probed(
         train: Clips to learn the probes from.
         test: Clips of other patients.
         settings: Steps and seed.
+        device: Where the probes that outline learn.
         progress: Called between the probes; may raise ``Cancelled``.
 
     Returns:
@@ -121,7 +129,7 @@ def probed(
     progress(0.4, "planes")
     planes = _planes(grids, train.anywhere, test.anywhere)
     features = [features_of(one.nuclei.frames) for one in (train, test)]
-    outlines = probed_outlines(features, train, test, settings, part(progress, 0.5, 1.0))
+    outlines = probed_outlines(features, train, test, settings, device, part(progress, 0.5, 1.0))
     return {
         "patients": {
             **absolute,
@@ -140,6 +148,7 @@ def probed_outlines(
     train: Side,
     test: Side,
     settings: ProbeSettings,
+    device: torch.device,
     progress: Progress,
 ) -> dict[str, Any]:
     """What the probes that outline read, as :func:`probed` gives it.
@@ -149,12 +158,14 @@ def probed_outlines(
         train: Clips to learn the probes from.
         test: Clips of other patients.
         settings: Steps and seed.
+        device: Where the probes that outline learn.
         progress: Called between the probes; may raise ``Cancelled``.
     """
     patients, nuclei, pooled = {}, {}, {}
     for number, name in enumerate(PROBES):
         progress(number / len(PROBES), f"outlines ({name})")
-        learned, nuclei[name] = _outlines(name, features, train.nuclei, test.nuclei, settings)
+        sides = train.nuclei, test.nuclei
+        learned, nuclei[name] = _outlines(name, features, *sides, settings, device)
         patients[f"{name}_dice"] = mean_of_nuclei(nuclei[name])
         pooled[f"{name}_training_dice"] = float(np.mean([*mean_of_nuclei(learned).values()]))
     return {"patients": patients, "nuclei": nuclei, "pooled": pooled}
@@ -195,6 +206,7 @@ def _outlines(
     train: ProbeClips,
     test: ProbeClips,
     settings: ProbeSettings,
+    device: torch.device,
 ) -> tuple[dict[str, ByPatient], dict[str, ByPatient]]:
     """Dice by nucleus and patient, of the training's and of the test's patients.
 
@@ -208,19 +220,10 @@ def _outlines(
         own = [one.of(chosen) for one, (chosen, _, _) in zip(features, sides, strict=True)]
         classes = len(NUCLEI_BY_MODALITY[role]) + 1
         steps = settings.outlining_steps(name)
-        probe = trained_probe(name, own[0], sides[0][1], classes, steps, settings.seed)
+        probe = trained_probe(name, own[0], sides[0][1], classes, steps, settings.seed, device)
         for dice, maps, (_, labels, patients) in zip(result, own, sides, strict=True):
             dice |= dice_of_patients(outlined(probe, maps), labels, patients, role)
     return result
-
-
-def mean_of_nuclei(dice: Mapping[str, Mapping[str, float]]) -> ByPatient:
-    """Each patient's mean over the nuclei that are there, of Dice by nucleus and patient."""
-    patients = sorted({patient for one in dice.values() for patient in one})
-    return {
-        name: float(np.mean([one[name] for one in dice.values() if name in one]))
-        for name in patients
-    }
 
 
 def _repeated(clips: ProbeClips, length: int) -> list[str]:
