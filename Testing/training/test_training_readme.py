@@ -1,4 +1,4 @@
-"""The commands of Training/README.md and of the scripts' own help are ones the scripts take."""
+"""The commands of Training/README.md, of docs/navigation.md and of the scripts' own help are ones the scripts take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from MRNLib.training.config import load_config
 from MRNLib.training.search import grid
 
 SCRIPTS = sorted(path.stem for path in TRAINING.glob("*.py"))
-README = (TRAINING / "README.md").read_text(encoding="utf-8")
+README = "\n".join(
+    (TRAINING.parent / name).read_text(encoding="utf-8")
+    for name in ("Training/README.md", "docs/navigation.md")
+)
 
 
 def commands(text: str, name: str) -> list[list[str]]:
