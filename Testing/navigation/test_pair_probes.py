@@ -53,6 +53,7 @@ def cell(name: str, seed: int | None, features: str) -> dict:
     errors, squares = read_pairs(pairs(0, features), pairs(1, features))
     own = {"kind": "probes", "features": "tokenizer", "name": name, "seed": seed, "gap": None}
     fixed = {"data": "phantom", "pretrained_on": "phantom", "clips": {}, "train": [], "test": []}
+    fixed["volumes"] = {}
     amounts = {"clips": 1, "nuclei_clips": 1, "linear_steps": 1, "dpt_steps": 1}
     result = {
         "patients": {f"relative_{key}": one for key, one in errors.items()},

@@ -25,6 +25,7 @@ def cell(name: str, seed: int, values, **identity):
         "settings": {},
         "train": [],
         "test": NAMES,
+        "volumes": {},
     }
     own = {"kind": "probes", "features": "tokenizer", "name": name, "seed": seed, "gap": None}
     return {

@@ -1,4 +1,4 @@
-"""The commands of Training/README.md, of docs/navigation.md and of the scripts' own help are ones the scripts take."""
+"""The commands of Training/README.md, docs/navigation.md and the scripts' own help are understood."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from MRNLib.navigation.measuring.finetunedcells import FINETUNED
 from MRNLib.navigation.measuring.gapstatistics import gaps
 from MRNLib.navigation.measuring.labelcurve import write_curve
 from MRNLib.navigation.measuring.labelledpatients import LABELS, LINEAR
-from MRNLib.navigation.measuring.labelstatistics import label_results
+from MRNLib.navigation.measuring.labelstatistics import LabelResults, label_results
 from MRNLib.navigation.measuring.measuredcells import finished_cells
 from MRNLib.navigation.measuring.probestatistics import probe_rows
 from MRNLib.writing import replaced
@@ -63,14 +63,10 @@ def write_page(cells_of: Path, out: Path, command: str, notes: str = "") -> list
         parts.append(tables.gap_section(found, data))
         written.append(write_csv(out / "gaps.csv", gap_difference_records(found, data)))
         written.append(write_csv(out / "gap_errors.csv", gap_records(found, data)))
-    if labels is not None:
-        linear = label_results(cells, LABELS, LINEAR)
-        assert linear is not None
+    if labels is not None and (linear := label_results(cells, LABELS, LINEAR)):
         parts.append(label_section(labels, linear, data))
-        write_curve({"MRN behind it": labels, "logistic regression": linear}, out / CURVE)
         parts.append([f"![AUC over the number of labelled patients ({data})]({CURVE})"])
-        records = [*label_records(labels, data, "mrn"), *label_records(linear, data, "linear")]
-        written += [write_csv(out / "labels.csv", records), out / CURVE]
+        written += _write_labels(labels, linear, data, out)
     if tuned is not None:
         parts.append(tuned_section(tuned, data))
         written.append(write_csv(out / "finetuned.csv", label_records(tuned, data, "finetuned")))
@@ -80,3 +76,10 @@ def write_page(cells_of: Path, out: Path, command: str, notes: str = "") -> list
         whole = "\n\n".join("\n".join(lines) for lines in parts if lines)
         partial.write_text(whole + "\n", encoding="utf-8")
     return written
+
+
+def _write_labels(whole: LabelResults, linear: LabelResults, data: str, out: Path) -> list[Path]:
+    """The label-efficiency curve as a table and as a picture."""
+    records = [*label_records(whole, data, "mrn"), *label_records(linear, data, "linear")]
+    write_curve({"MRN behind it": whole, "logistic regression": linear}, out / CURVE)
+    return [write_csv(out / "labels.csv", records), out / CURVE]

@@ -173,7 +173,7 @@ def probe_rows(cells: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], 
         InputError: The cells were not measured with the same patients, slices and settings.
     """
     found = [one for one in cells.values() if one["identity"]["kind"] == KIND]
-    for name in ("data", "pretrained_on", "clips", "settings", "train", "test"):
+    for name in ("data", "pretrained_on", "clips", "settings", "train", "test", "volumes"):
         if any(one["identity"][name] != found[0]["identity"][name] for one in found):
             raise InputError(
                 f"the folder holds cells of probes of different {name}",
