@@ -1,4 +1,4 @@
-"""The commands of Training/README.md, docs/navigation.md and the scripts' own help are understood."""
+"""The commands of the READMEs, of docs/navigation.md and of the scripts' own help."""
 
 from __future__ import annotations
 
