@@ -171,7 +171,7 @@ def labels(results: LabelResults, data: str) -> list[str]:
         "patients and the start, and takes the "
         "pre-training of its own number. In the differences, of equal seeds, *better* and *worse* "
         "stand where the interval, which does not hold the spread between seeds, leaves "
-        "out 0 and all seeds agree.",
+        "out 0 and two seeds or more agree.",
         "",
     ]
 
