@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -47,7 +49,7 @@ def test_the_linear_probe_outlines_what_is_smaller_than_a_patch():
 
 def test_logits_lie_where_their_pixels_do():
     labels = small_squares(1)
-    probe = LinearProbe(torch.randn(3, 16, 4, 4), 2, 16)
+    probe = LinearProbe([torch.randn(3, 16, 4, 4)], 2, 16)
     torch.nn.init.zeros_(probe.linear.weight)
     torch.nn.init.zeros_(probe.linear.bias)
     # The first pixel of class 1 in every patch.
@@ -69,6 +71,19 @@ def test_the_same_seed_gives_the_same_probe(name):
     )
     assert all(torch.equal(one, again[key]) for key, one in first.items())
     assert any(not torch.equal(one, other[key]) for key, one in first.items())
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_the_size_of_features_does_not_matter(name):
+    labels = small_squares(4)
+    features = features_of_labels(labels)
+    maps = tuple(50 * one + 7 for one in features.maps)
+    large = dataclasses.replace(features, maps=maps)
+    one, other = (
+        outlined(trained_probe(name, own, labels, 2, steps=5, seed=1), own)
+        for own in (features, large)
+    )
+    assert (one == other).float().mean() > 0.999
 
 
 def test_loss_of_a_perfect_and_of_a_wrong_outline():

@@ -28,36 +28,55 @@ CHANNELS, FEATURES = (16, 16, 32, 32), 32
 # (600 at 3e-3): still rising, and 600 at 1e-2, which it has now, is what its time allows.
 LEARNING_RATE = {"linear": 1e-1, "dpt": 1e-2}
 WEIGHT_DECAY = 1e-4
-BATCH, WARM_UP = 32, 20
+BATCH, WARM_UP, CLIP = 32, 20, 1.0
 AT_ONCE = 256
 
 Array = NDArray[np.float64]
+
+
+class Standardised(nn.Module):
+    """Maps ``[n, C, rows, columns]`` less their channels' means, over their deviations.
+
+    Encoders and dynamics differ in the size of what they give by more than a probe's learning rate
+    bears: without this, the head on the features of some dynamics did not learn at all.
+
+    Args:
+        maps: Those learned from.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, maps: Tensor) -> None:
+        super().__init__()
+        deviation, mean = torch.std_mean(maps, dim=(0, 2, 3), keepdim=True)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation.clamp_min(1e-6))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """The same of any maps."""
+        return (maps - self.mean) / self.deviation
 
 
 class LinearProbe(nn.Module):
     """One linear layer from a patch's token to its pixels' logits.
 
     Args:
-        features: Those learned from; their channels' means and deviations are taken out.
+        maps: Those learned from, ``[N, C, rows, columns]`` each; the last is used.
         classes: K, background included.
         size: Side of a slice in pixels.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, features: Tensor, classes: int, size: int) -> None:
+    def __init__(self, maps: Sequence[Tensor], classes: int, size: int) -> None:
         super().__init__()
-        deviation, mean = torch.std_mean(features.movedim(1, -1).flatten(0, -2), dim=0)
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation.clamp_min(1e-6))
+        self.standardised = Standardised(maps[-1])
         self.classes = classes
-        self.patch = size // features.shape[-1]
-        self.linear = nn.Linear(len(mean), classes * self.patch**2)
+        self.patch = size // maps[-1].shape[-1]
+        self.linear = nn.Linear(maps[-1].shape[1], classes * self.patch**2)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """The last of some maps ``[n, C, rows, columns]`` to logits ``[n, K, S, S]``."""
-        tokens = (maps[-1].movedim(1, -1) - self.mean) / self.deviation
+        tokens = self.standardised(maps[-1]).movedim(1, -1)
         return functional.pixel_shuffle(self.linear(tokens).movedim(-1, 1), self.patch)
 
 
@@ -65,19 +84,21 @@ class DptProbe(nn.Module):
     """MRN's segmentation head.
 
     Args:
-        features: Those learned from.
+        maps: Those learned from, four ``[N, C, rows, columns]``.
         classes: K, background included.
         size: Side of a slice in pixels.
     """
 
-    def __init__(self, features: Tensor, classes: int, size: int) -> None:
+    def __init__(self, maps: Sequence[Tensor], classes: int, size: int) -> None:
         super().__init__()
+        self.standardised = nn.ModuleList(Standardised(one) for one in maps)
         self.size = (size, size)
-        self.head = DensePrediction(features.shape[1], {"probe": classes}, CHANNELS, FEATURES)
+        self.head = DensePrediction(maps[-1].shape[1], {"probe": classes}, CHANNELS, FEATURES)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Four maps ``[n, C, rows, columns]`` to logits ``[n, K, S, S]``."""
-        return self.head.logits(self.head(maps), "probe", self.size)
+        alike = [one(own) for one, own in zip(self.standardised, maps, strict=True)]
+        return self.head.logits(self.head(alike), "probe", self.size)
 
 
 PROBES: Mapping[str, type[LinearProbe | DptProbe]] = {"linear": LinearProbe, "dpt": DptProbe}
@@ -123,7 +144,7 @@ def trained_probe(
     maps = [one.flatten(0, 1) for one in features.maps]
     target = labels.flatten(0, 1)
     torch.manual_seed(seed)
-    probe = PROBES[name](maps[-1], classes, labels.shape[-1]).to(device)
+    probe = PROBES[name](maps, classes, labels.shape[-1]).to(device)
     rate = LEARNING_RATE[name]
     optimizer = torch.optim.AdamW(probe.parameters(), rate, weight_decay=WEIGHT_DECAY, fused=True)
     for step in range(steps):
@@ -133,6 +154,7 @@ def trained_probe(
         loss = outline_loss(logits, target[chosen].to(device).long())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        nn.utils.clip_grad_norm_(probe.parameters(), CLIP)
         optimizer.step()
     return probe.eval()
 
