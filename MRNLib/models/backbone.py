@@ -138,9 +138,9 @@ def _from_hub(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransf
 def _from_navigation(config: BackboneConfig, arguments: dict[str, Any]) -> VisionTransformer:
     """The encoder of a tokenizer that learned on the slices of unlabelled volumes.
 
-    Positions of another grid are resampled. Where they have stayed near their random start that
-    shrinks them: from 4 x 4 to 2 x 2 (``navigation/tiny.yaml`` to ``phantom-tiny.yaml``) to .43 of
-    their norm, 1.7 for the 3.9 of a random start. They are left so, to learn on.
+    Positions of another grid are resampled. From a random start of their own they would be averaged
+    away; with ``train.from_scratch`` they start as slow waves, which keep their length
+    (:func:`~MRNLib.training.initialisation.start_vit_from_scratch`).
     """
     path = Path(config.weights.removeprefix(NAVIGATION))
     if path.is_dir():
