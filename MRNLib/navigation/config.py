@@ -224,10 +224,8 @@ class NavigationConfig(Strict):
     def tokenizer_identity(self) -> dict[str, Any]:
         """What makes a tokenizer this one; the arms with dynamics share theirs."""
         settings = self.identity()
-        for name in ("arm", "dynamics"):
-            del settings[name]
-        for name in ("tokenizer_steps", "dynamics_steps"):
-            del settings["train"][name]
+        del settings["arm"], settings["dynamics"]
+        del settings["train"]["tokenizer_steps"], settings["train"]["dynamics_steps"]
         return {**settings, "steps": self.tokenizer_steps, "static": self.arm == "static"}
 
     def identity(self) -> dict[str, Any]:

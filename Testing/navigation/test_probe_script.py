@@ -27,12 +27,8 @@ from MRNLib.training.sources import phantom_name
 from MRNLib.training.trainer import Trainer
 
 PROBES = ["--train=5:3", "--test=60:2", "--workers=1"]
-AMOUNT = [
-    "--amount=clips=2",
-    "--amount=nuclei_clips=1",
-    "--amount=linear_steps=3",
-    "--amount=dpt_steps=3",
-]
+SMALL = {"clips": 2, "nuclei_clips": 1, "linear_steps": 3, "dpt_steps": 3}
+AMOUNT = [f"--amount={key}={value}" for key, value in SMALL.items()]
 LABELS = ["--amount=sizes=[4, 6]", "--amount=seeds=[1, 2]", "--amount=steps=3", "--amount=views=2"]
 
 
