@@ -42,13 +42,16 @@ def curve(results: Mapping[str, LabelResults]) -> Figure:
     Args:
         results: By what is behind the encoder, a panel each.
     """
+    from matplotlib.ticker import PercentFormatter
+
     first = next(iter(results.values()))
     figure = new_figure(10.4, 4.6, PHANTOM if first.data == "phantom" else None)
     panels = figure.subplots(1, len(results), sharey=True)
     figure.subplots_adjust(0.06, 0.16, 0.76, 0.9, wspace=0.06)
     for axes, (name, one) in zip(panels, results.items(), strict=True):
         _panel(axes, one, f"{name} ({one.patients} test patients)")
-    panels[0].set_ylabel("AUC", fontsize=9, color=INK)
+    panels[0].set_ylabel("AUC (%)", fontsize=9, color=INK)
+    panels[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     panels[-1].legend(
         loc="upper left",
         bbox_to_anchor=(1.02, 1.0),
