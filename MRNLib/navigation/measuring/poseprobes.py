@@ -26,7 +26,8 @@ from MRNLib.navigation.poses import (
     vector_from_matrix,
 )
 
-STRENGTHS = (1e-2, 1.0, 1e2, 1e3, 1e4, 1e5)
+# Half decades: with whole ones the choice jumps about the best, and arms would seem to differ.
+STRENGTHS = (1e-2, 1.0, *np.logspace(1, 7, 13))
 INVERSE_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 3
 # A place's parts by the unit of their errors: centre, rotation, log-scale.
