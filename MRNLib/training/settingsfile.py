@@ -137,9 +137,10 @@ def checked(
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"] if part not in set(unnamed))
-        raise InputError(
-            f"setting {name}: {first['msg']} (found {first['input']!r})", file=path
-        ) from error
+        said = first["msg"].removeprefix("Value error, ")
+        # Of several settings together the sentence says what was found; their values are many.
+        found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
+        raise InputError((f"setting {name}: " if name else "") + said + found, file=path) from error
 
 
 def _fields_of(
