@@ -53,7 +53,12 @@ Out = Annotated[Path, typer.Option(help="Folder of the experiment; made if missi
 Test = Annotated[Path, typer.Option(help="Crops of patients to test on.")]
 Amount = Annotated[
     list[str] | None,
-    typer.Option("--amount", metavar="KEY=VALUE", help="How much is measured; can be repeated."),
+    typer.Option(
+        "--amount",
+        metavar="KEY=VALUE",
+        help='How much is measured, as in clips=6 (probe) or "sizes=[25, 50]" (labels); can be '
+        "repeated.",
+    ),
 ]
 
 app = script_group(__doc__)

@@ -72,7 +72,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
     keys = name.strip().split(".")
     if not equals or not all(keys):
         raise InputError(
-            f"'{override}' sets nothing", expected="group.key=value, as in train.lr_backbone=2e-5"
+            f"'{override}' sets nothing",
+            expected="key=value, or group.key=value as in train.lr_backbone=2e-5",
         )
     place = data
     for key in keys[:-1]:

@@ -122,7 +122,7 @@ def test_override_of_an_unknown_key():
 
 @pytest.mark.parametrize("override", ["train.seed", "=3", "train..seed=1", "trained_on.x=1"])
 def test_malformed_override(override):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"Expected: key=value, or group\.key=value|not a group"):
         load_config(None, ["trained_on=phantom", override])
 
 
