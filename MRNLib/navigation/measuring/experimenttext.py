@@ -60,7 +60,8 @@ def opening(data: str, pretrained: Set[str], command: str) -> list[str]:
             f"**Mixed.** What was pre-trained learned from {' and '.join(sorted(pretrained))} "
             f"volumes, and was measured on {data} ones.",
         ]
-    return [*lines, "", SHARED, "", "Made by", "", "```", command, "```"]
+    made = ["Made by", "", "```", command, "```"]
+    return [*lines, "", SHARED, "", *made, "", "The measuring commands are in docs/navigation.md."]
 
 
 def reading_probes(rows: Rows, data: str) -> list[str]:
