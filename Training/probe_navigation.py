@@ -53,7 +53,12 @@ Out = Annotated[Path, typer.Option(help="Folder of the experiment; made if missi
 Test = Annotated[Path, typer.Option(help="Crops of patients to test on.")]
 Amount = Annotated[
     list[str] | None,
-    typer.Option("--amount", metavar="KEY=VALUE", help="How much is measured; can be repeated."),
+    typer.Option(
+        "--amount",
+        metavar="KEY=VALUE",
+        help='How much is measured, as in clips=6 (probe) or "sizes=[25, 50]" (labels); can be '
+        "repeated.",
+    ),
 ]
 
 app = script_group(__doc__)
@@ -83,9 +88,11 @@ def probe(
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.navigation.measuring.pretrainedarms import read_arms
     from MRNLib.navigation.measuring.probecells import measure_probes
+    from MRNLib.navigation.measuring.probeclips import refuse_shared_patients
     from MRNLib.navigation.measuring.probing import ProbeSettings
     from MRNLib.training.distributed import own_device
     from MRNLib.training.settingsfile import checked, read_settings
+    from MRNLib.training.sources import phantom_name
     from MRNLib.writing import require_folder
 
     torch.set_num_threads(threads)
@@ -94,6 +101,8 @@ def probe(
     where = own_device(device)
     require_folder(out)
     arms = read_arms(trained)
+    names = [[phantom_name(one) for one in side] for side in seeds]  # before volumes are made
+    refuse_shared_patients(*names, {name for arm in arms for name in arm.patients})
     sides = [_labelled(one, volumes, workers) for one in seeds]
     with shown_progress() as progress:
         records = measure_probes(arms, *sides, out, settings, progress, where)

@@ -30,6 +30,7 @@ LOCAL_FILE = (
     "download dinov2_vitb14_reg4_pretrain.pth (DINOv2, ViT-B/14 with registers) on a computer with "
     "a network, and give its path as backbone weights; or 'none' to start from random weights"
 )
+WAYS = f"hub, none, {NAVIGATION}PATH (slice navigation), or the path of a DINOv2's weights file"
 
 
 class SliceFeatures(NamedTuple):
@@ -107,7 +108,11 @@ def create_vit(config: BackboneConfig) -> VisionTransformer:
     if config.weights.startswith(NAVIGATION):
         return _from_navigation(config, arguments)
     path = Path(config.weights)
-    return _loaded(path, read_weights(path, remedy=LOCAL_FILE), config, arguments, LOCAL_FILE)
+    remedy = LOCAL_FILE
+    if (path / TOKENIZER).is_file():
+        remedy = f"give {NAVIGATION}{path} as backbone weights"
+    state = read_weights(path, remedy=remedy, expected=WAYS)
+    return _loaded(path, state, config, arguments, LOCAL_FILE)
 
 
 def _create(config: BackboneConfig, **arguments: Any) -> VisionTransformer:

@@ -26,7 +26,7 @@ PRETRAINED = (
 )
 
 
-def read_weights(path: Path, *, remedy: str) -> dict[str, Tensor]:
+def read_weights(path: Path, *, remedy: str, expected: str | None = None) -> dict[str, Tensor]:
     """The tensors of a ``.safetensors`` or ``.pth`` file, read without running what it contains.
 
     timm's own reader of a local file unpickles it in full (``weights_only=False`` up to 1.0.22), so
@@ -35,12 +35,13 @@ def read_weights(path: Path, *, remedy: str) -> dict[str, Tensor]:
     Args:
         path: The file.
         remedy: What an error tells the user to do: where this model's weights are to be had.
+        expected: What else than a path there could be, for a path that is no file.
 
     Raises:
         InputError: no such file, or not a file of tensors only.
     """
     if not path.is_file():
-        raise InputError("No such weights file.", file=path, remedy=remedy)
+        raise InputError("No such weights file.", file=path, expected=expected, remedy=remedy)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -72,7 +72,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
     keys = name.strip().split(".")
     if not equals or not all(keys):
         raise InputError(
-            f"'{override}' sets nothing", expected="group.key=value, as in train.lr_backbone=2e-5"
+            f"'{override}' sets nothing",
+            expected="key=value, or group.key=value as in train.lr_backbone=2e-5",
         )
     place = data
     for key in keys[:-1]:
@@ -137,9 +138,10 @@ def checked(
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"] if part not in set(unnamed))
-        raise InputError(
-            f"setting {name}: {first['msg']} (found {first['input']!r})", file=path
-        ) from error
+        said = first["msg"].removeprefix("Value error, ")
+        # Of several settings together the sentence says what was found; their values are many.
+        found = "" if isinstance(first["input"], dict) else f" (found {first['input']!r})"
+        raise InputError((f"setting {name}: " if name else "") + said + found, file=path) from error
 
 
 def _fields_of(

@@ -76,7 +76,7 @@ def test_the_tiny_encoder_is_that_of_the_tiny_mrn():
         ("arm=alined", "arm: Input should be 'aligned', 'shuffled'"),
         ("tokenizer.mask_share=1.0", r"setting tokenizer.mask_share: .* less than 1"),
         ("tokenizer.mask_share=0.01", "hides 0 of 16 patches"),
-        ("clips.size=56", r"encoder.image_size 28 and clips.size 56 must be the same"),
+        ("clips.size=56", r"yaml: encoder.image_size 28 and clips.size 56 must be the same$"),
         ("clips.length=2", "clips.length 2 must be above dynamics.rollout_steps 2"),
         ("dynamics.heads=3", "width 16 is not a multiple of twice heads 3"),
         ("tokenizer.decoder_heads=3", "decoder_width 16 is not a multiple"),

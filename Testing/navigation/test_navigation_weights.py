@@ -176,6 +176,13 @@ def test_another_encoder_is_refused_by_what_differs(out, changes, said):
     assert len(str(caught.value).splitlines()) == 3
 
 
+def test_a_folder_without_the_prefix_is_told_with_it(out):
+    with pytest.raises(InputError, match=f"give navigation:{out} as backbone weights"):
+        create_vit(replace(CONFIG.encoder, weights=str(out)))
+    with pytest.raises(InputError, match=r"Expected: hub, none, navigation:PATH"):
+        create_vit(replace(CONFIG.encoder, weights=f"navigaton:{out}"))
+
+
 def test_other_tensors_of_the_method_are_no_encoder(out):
     export(out / "dynamics.safetensors", {"change.bias": torch.zeros(3)}, {"arm": "aligned"})
     with pytest.raises(InputError, match="no tokenizer of slice navigation"):

@@ -39,8 +39,13 @@ def test_arms_of_other_volumes_are_no_comparison(arms_folder, tmp_path):
         read_arms([arms_folder / "aligned_1", other])
 
 
-def test_an_unfinished_arm_is_told(arms_folder, tmp_path):
-    for name in ("tokenizer.safetensors", "tokenizer.json"):
-        (tmp_path / name).write_bytes((arms_folder / "aligned_1" / name).read_bytes())
-    with pytest.raises(InputError, match="not finished"):
-        read_arm(tmp_path)
+def test_an_unfinished_arm_is_told_by_its_own_name(arms_folder, tmp_path):
+    """Its tokenizer, taken over from the aligned arm, says that one."""
+    out = tmp_path / "zeroed_1"
+    shutil.copytree(arms_folder / "zeroed_1", out)
+    (out / "dynamics.safetensors").unlink()
+    with pytest.raises(InputError, match="zeroed_1: arm zeroed has a tokenizer and no dynamics"):
+        read_arm(out)
+    shutil.rmtree(out / "dynamics")  # stopped before its first checkpoint
+    with pytest.raises(InputError, match=r"zeroed_1: has a tokenizer .* not finished"):
+        read_arm(out)

@@ -97,6 +97,12 @@ def test_bad_values_name_the_setting(data):
         parse_config(data)
 
 
+def test_a_groups_settings_that_do_not_fit_are_told_in_a_sentence():
+    with pytest.raises(InputError) as caught:
+        parse_config({"model": {"sfa_blocks": -1}})
+    assert str(caught.value) == "setting model: ffa_blocks and sfa_blocks must be 0 or more"
+
+
 def test_overrides_and_exponents(tmp_path):
     path = tmp_path / "one.yaml"
     path.write_text("train:\n  lr_heads: 3e-4\n", encoding="utf-8")
@@ -116,7 +122,7 @@ def test_override_of_an_unknown_key():
 
 @pytest.mark.parametrize("override", ["train.seed", "=3", "train..seed=1", "trained_on.x=1"])
 def test_malformed_override(override):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"Expected: key=value, or group\.key=value|not a group"):
         load_config(None, ["trained_on=phantom", override])
 
 

@@ -9,6 +9,7 @@ from MRNLib.markdown import table
 from MRNLib.navigation.measuring.labelstatistics import LabelResults
 from MRNLib.navigation.measuring.proberows import CONTEXT, TOKENIZER, TOLD
 from MRNLib.navigation.measuring.probestatistics import Rows
+from MRNLib.navigation.measuring.probing import ProbeSettings
 
 SHARED = (
     "**How to read slice navigation here.** The second stage freezes the encoder: the arms "
@@ -59,7 +60,8 @@ def opening(data: str, pretrained: Set[str], command: str) -> list[str]:
             f"**Mixed.** What was pre-trained learned from {' and '.join(sorted(pretrained))} "
             f"volumes, and was measured on {data} ones.",
         ]
-    return [*lines, "", SHARED, "", "Made by", "", "```", command, "```"]
+    made = ["Made by", "", "```", command, "```"]
+    return [*lines, "", SHARED, "", *made, "", "The measuring commands are in docs/navigation.md."]
 
 
 def reading_probes(rows: Rows, data: str) -> list[str]:
@@ -94,9 +96,8 @@ def reading_probes(rows: Rows, data: str) -> list[str]:
         "Outlines: Dice over all of a patient's slices together, left and right merged, mean over "
         "the nuclei. The linear probe maps a patch's token to all of the patch's pixels and "
         "classes, since most nuclei are smaller than a patch; the DPT probe is MRN's segmentation "
-        "head, on four of the encoder's layers or on the dynamics' last one. They take "
-        f"{settings['linear_steps']} and {settings['dpt_steps']} steps in all rows, a number that "
-        "was chosen on the patients learned from; their Dice on those stands beside. Poses: ridge "
+        "head, on four of the encoder's layers or on the dynamics' last one. "
+        f"{outlining(settings)} Poses: ridge "
         "regression, its strength chosen by cross-validation between patients, and a network with "
         "one hidden layer, stopped where it is best on patients left out of the training, since "
         "how two slices lie to one another is hardly linear in both slices' features. A centre "
@@ -116,6 +117,18 @@ def reading_probes(rows: Rows, data: str) -> list[str]:
         "are means over the same pairs; the probes learn to make squared errors small, so that one "
         "that reads little can lie behind no features there.",
     ]
+
+
+def outlining(settings: Mapping[str, Any]) -> str:
+    """How long probes that outline learn, and for the usual numbers where these are from."""
+    steps = [settings[name] for name in ("linear_steps", "dpt_steps")]
+    said = f"They take {steps[0]} and {steps[1]} steps in all rows"
+    usual = ProbeSettings()
+    if steps == [usual.linear_steps, usual.dpt_steps]:
+        said += ", numbers that were chosen on the patients learned from; their Dice on those"
+    else:
+        said += "; their Dice on the patients learned from"
+    return f"{said} stands beside."
 
 
 def differences(data: str) -> list[str]:

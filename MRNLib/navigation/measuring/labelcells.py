@@ -125,13 +125,15 @@ def measure_labels(
         The cells' records.
 
     Raises:
-        InputError: A patient is on two sides, there are too few, an encoder does not fit the
-            settings, or ``out`` holds cells of other settings.
+        InputError: A patient is on two sides, there are too few of them or of a class, an
+            encoder does not fit the settings, or ``out`` holds cells of other settings.
     """
     refuse_shared(*([one.identifier for one in side] for side in (train, test)))
     refuse_met([*train, *test], arms)
     check_origin(config.trained_on, [*train, *test])
     bench = _Bench(train, test, config, settings)
+    for size in (min(settings.sizes), max(settings.sizes)):  # before the first of them trains
+        labelled_subset(bench.diagnoses, size, 0)
     cells = label_cells(arms, settings)
     records = []
     for number, cell in enumerate(cells):

@@ -61,7 +61,9 @@ def curve(results: Mapping[str, LabelResults]) -> Figure:
         title_fontsize=8.5,
         handlelength=3.2,
     )
-    explained = "lines: means over seeds\nbars: 95 % over test patients\ndots: single seeds"
+    explained = "lines: means over seeds\nbars: 95 % over test patients"
+    if max(len(row.margins) for row in first.rows.values()) > 1:
+        explained += "\ndots: single seeds"
     panels[-1].text(
         1.05, 0.5, explained, transform=panels[-1].transAxes, fontsize=8, color=MUTED, va="center"
     )

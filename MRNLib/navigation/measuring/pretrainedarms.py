@@ -16,7 +16,8 @@ from MRNLib.navigation.exported import DYNAMICS, described_settings, load_tokeni
 from MRNLib.navigation.gap import number_held_out
 from MRNLib.navigation.measuring.probefeatures import encoder_taps
 from MRNLib.navigation.tokenizer import Tokenizer
-from MRNLib.training.folder import difference
+from MRNLib.training.checkpoint import read_checkpoint
+from MRNLib.training.folder import CHECKPOINT, difference
 
 # The second stage freezes the encoder, so that the three arms with dynamics have one between them.
 NAVIGATION_ENCODER = "navigation"
@@ -107,7 +108,7 @@ def read_arm(folder: Path) -> PretrainedArm:
         patients |= {*dynamics.get("held_out_patients", ())}
     elif config.learns_dynamics:
         raise InputError(
-            f"arm {config.arm} has a tokenizer and no dynamics: it is not finished",
+            f"{_begun(folder)}has a tokenizer and no dynamics: it is not finished",
             file=folder,
             remedy="give its pretrain_navigation.py train again; it goes on where it stopped",
         )
@@ -181,6 +182,12 @@ def _below(folder: Path) -> list[Path]:
     if (folder / TOKENIZER).is_file():
         return [folder]
     return sorted(path.parent for path in folder.glob(f"*/{TOKENIZER}")) or [folder]
+
+
+def _begun(folder: Path) -> str:
+    """Which arm's second stage a folder holds, for a sentence; empty before its checkpoint."""
+    file = folder / "dynamics" / CHECKPOINT
+    return f"arm {read_checkpoint(file)[1]['settings']['arm']} " if file.is_file() else ""
 
 
 def _described(file: Path) -> dict[str, Any]:

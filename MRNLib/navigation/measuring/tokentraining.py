@@ -110,7 +110,7 @@ def labelled_subset(diagnoses: NDArray[np.int64], size: int, seed: int) -> NDArr
         seed: Of the order.
 
     Raises:
-        InputError: There are not so many.
+        InputError: There are not so many, or fewer than two of a class among them.
     """
     if size > len(diagnoses):
         raise InputError(
@@ -122,7 +122,14 @@ def labelled_subset(diagnoses: NDArray[np.int64], size: int, seed: int) -> NDArr
     for label in (0, 1):
         members = np.flatnonzero(diagnoses == label)
         ranks[random.permutation(members)] = np.arange(len(members))
-    return np.lexsort((diagnoses, ranks))[:size]
+    chosen = np.lexsort((diagnoses, ranks))[:size]
+    if np.bincount(diagnoses[chosen], minlength=2).min() < 2:
+        raise InputError(
+            f"{size} labelled patients hold fewer than two of a class",
+            expected="two or more of each, for the cross-validation of the logistic regression",
+            remedy="leave this size out, or cut patients of both classes",
+        )
+    return chosen
 
 
 def train_on_tokens(
