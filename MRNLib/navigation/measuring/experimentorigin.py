@@ -16,7 +16,7 @@ HEADER = (
     "arm",
     "steps, first stage",
     "second stage",
-    "frames seen",
+    "frames seen, by the encoder",
     "patients learned from",
     "encoder",
     "weights by seed: encoder, dynamics",
@@ -72,7 +72,7 @@ def _amounts(facts: Mapping[str, Any]) -> tuple[str, ...]:
         facts["arm"],
         f"{first:,}",
         f"{second:,}" if second else "none",
-        f"{facts['frames']:,}",
+        f"{facts['frames']:,}, {facts['frames'] * first // (first + second):,}",
         str(facts["patients"]),
         f"{shape['parameters'] / 1e6:.2f} M: {shape['depth']} blocks of width "
         f"{shape['embed_dim']}, patch {shape['patch_size']}",

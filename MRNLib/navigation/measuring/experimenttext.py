@@ -11,6 +11,13 @@ from MRNLib.navigation.measuring.proberows import CONTEXT, TOKENIZER, TOLD
 from MRNLib.navigation.measuring.probestatistics import Rows
 from MRNLib.navigation.measuring.probing import ProbeSettings
 
+ARMS = (
+    "**The arms.** **Aligned** is slice navigation: masked reconstruction of slices along random "
+    "paths, then dynamics that predict the next slice from the actions. **Shuffled** and "
+    "**zeroed** are the same with the actions of another clip, or with none. **Tokenizer only** "
+    "goes on with reconstruction where these learn dynamics. **Static volumes** is "
+    "reconstruction alone, of neighbouring axial slices."
+)
 SHARED = (
     "**How to read slice navigation here.** The second stage freezes the encoder: the arms "
     "aligned, shuffled and zeroed of a seed have one encoder between them, and one row of "
@@ -61,7 +68,8 @@ def opening(data: str, pretrained: Set[str], command: str) -> list[str]:
             f"volumes, and was measured on {data} ones.",
         ]
     made = ["Made by", "", "```", command, "```"]
-    return [*lines, "", SHARED, "", *made, "", "The measuring commands are in docs/navigation.md."]
+    measured = "The measuring commands are in docs/navigation.md."
+    return [*lines, "", ARMS, "", SHARED, "", *made, "", measured]
 
 
 def reading_probes(rows: Rows, data: str) -> list[str]:
