@@ -131,9 +131,18 @@ def read_volume(path: Path, name: str | None = None) -> Volume:
     """
     import SimpleITK as sitk
 
-    from MRNLib import files, images, repair, values
+    from MRNLib import dicom, files, images, repair, values
 
-    raw, file, role = files.read_raw(path).image, str(path), role_of(path)
+    file, role = str(path), role_of(path)
+    try:
+        raw = files.read_raw(path).image
+    except dicom.NoSeries as error:
+        raise InputError(
+            "the folder holds no NIfTI, NRRD or MHA files besides label maps, nor a DICOM series",
+            file=path,
+            expected=f"volumes of the head ({', '.join(FORMATS)}) there or in folders below",
+            remedy="name the folder that they are in",
+        ) from error
     found = sitk.GetArrayViewFromImage(raw)
     bad = 1.0 - float(np.isfinite(found).mean())
     if bad > MOST_NOT_FINITE:
