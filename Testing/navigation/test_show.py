@@ -14,7 +14,7 @@ from MRNLib.errors import InputError
 from MRNLib.navigation.exported import Trained
 from MRNLib.navigation.journey import Journey, chosen_volume, edge_letters, imagine
 from MRNLib.navigation.poses import PLANES
-from MRNLib.navigation.show import action_words, window, write_journey
+from MRNLib.navigation.show import action_words, strip, window, write_journey
 from MRNLib.navigation.tokenizer import Tokenizer
 from MRNLib.navigation.trajectories import KINDS
 from MRNLib.navigation.world import World
@@ -95,6 +95,15 @@ def test_files_are_a_strip_and_an_animation(tmp_path):
         assert image.format == "GIF"
         assert image.n_frames == 3
     assert sorted(path.name for path in still.parent.iterdir()) == ["path.gif", "strip.png"]
+
+
+@pytest.mark.parametrize("length", [2, 3, 8])
+def test_nothing_that_a_strip_says_is_cut_off(length):
+    figure = strip(journey(known=1, length=length)[0])
+    for text in figure.texts:
+        extent = text.get_window_extent()
+        assert figure.bbox.x0 <= extent.x0, text
+        assert extent.x1 <= figure.bbox.x1, text
 
 
 def test_who_was_held_out_is_shown_first():
