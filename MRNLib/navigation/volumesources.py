@@ -17,7 +17,7 @@ from MRNLib.casefiles import FORMATS
 from MRNLib.cohort.discovery import NOT_VOLUMES
 from MRNLib.errors import InputError
 from MRNLib.navigation.filenames import key_of, patient_of, place_of, role_of, stem
-from MRNLib.navigation.volumecache import VolumeCache
+from MRNLib.navigation.volumecache import MixedError, VolumeCache
 from MRNLib.navigation.volumes import Volume, normalised
 from MRNLib.progress import Progress, silent
 from MRNLib.training.sources import phantom_name
@@ -90,7 +90,8 @@ def read_volumes(
         The volumes, and a line ``file: reason`` for each file that cannot be used.
 
     Raises:
-        InputError: No files, the only one cannot be used, or none of several.
+        InputError: No files, the only one cannot be used, or none of several; people's and digital
+            patients' volumes for one cache.
     """
     folder, paths = _files(source)
     volumes: list[Volume] = []
@@ -104,6 +105,8 @@ def read_volumes(
             else:
                 older = f"_{place_of(path, folder)}_"
                 volumes.append(cache.kept(key_of(path, folder), make, older=older))
+        except MixedError:
+            raise
         except InputError as error:
             if len(paths) == 1:
                 raise
