@@ -45,6 +45,7 @@ from MRNLib.cli.training import Config, Device, Settings, Threads, read_seeds
 from MRNLib.errors import InputError
 
 CORES = os.cpu_count() or 1
+PHANTOMS = "0:200"
 
 Prepared = Annotated[Path, typer.Option(help="Folder that the command volumes has filled.")]
 
@@ -59,8 +60,11 @@ def volumes(
         typer.Option(help="Folder of NIfTI, NRRD or MHA files, or one file; instead of phantoms."),
     ] = None,
     phantoms: Annotated[
-        str, typer.Option(metavar="FIRST:COUNT", help="Seeds of digital patients.")
-    ] = "0:200",
+        str | None,
+        typer.Option(
+            metavar="FIRST:COUNT", help="Seeds of digital patients.", show_default=PHANTOMS
+        ),
+    ] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Keep the phantoms' nuclei too, for probes.")
     ] = False,
@@ -70,12 +74,14 @@ def volumes(
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.navigation.preparing import keep_files, keep_phantoms
 
+    if data is not None and phantoms is not None:
+        raise InputError("--data and --phantoms exclude each other", remedy="name one of the two")
     if data is not None:
         with shown_progress() as progress:
             kept = keep_files(data, out, progress)
         tell_kept(kept, data, out)
         return
-    seeds = read_seeds("--phantoms", phantoms)
+    seeds = read_seeds("--phantoms", phantoms or PHANTOMS)
     making = keep_phantoms(seeds, out, labels=labels, workers=workers)
     with shown_progress() as progress, contextlib.closing(making) as names:
         for number, name in enumerate(names, start=1):
