@@ -41,12 +41,15 @@ import typer
 
 from MRNLib.cli.pretraining import tell, tell_kept, tell_split, usable
 from MRNLib.cli.run import GOES_ON, run_script, script_group
-from MRNLib.cli.training import Config, Device, Settings, Threads, read_seeds
+from MRNLib.cli.training import Device, Settings, Threads, read_seeds
 from MRNLib.errors import InputError
 
 CORES = os.cpu_count() or 1
 PHANTOMS = "0:200"
 
+Config = Annotated[
+    Path, typer.Option(help="YAML settings, such as Training/configs/navigation/paper.yaml.")
+]
 Prepared = Annotated[Path, typer.Option(help="Folder that the command volumes has filled.")]
 
 app = script_group(__doc__)

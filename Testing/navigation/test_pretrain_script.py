@@ -18,7 +18,7 @@ from pretraining_helpers import patients, tiny_config, tiny_settings
 from script_helpers import script as loaded
 from torch import Tensor
 
-from MRNLib.navigation.config import ARMS
+from MRNLib.navigation.config import ARMS, load_config
 from MRNLib.navigation.training import Pretraining
 from MRNLib.navigation.volumecache import load_volumes, save_volume
 from MRNLib.training.checkpoint import read_checkpoint
@@ -53,6 +53,12 @@ def test_it_knows_the_arms(script):
     hint = typing.get_type_hints(script.train, include_extras=True)["arm"]
     names = typing.get_args(typing.get_args(typing.get_args(hint)[0])[0])
     assert names == ARMS
+
+
+def test_its_help_names_settings_of_its_own(script):
+    hint = typing.get_type_hints(script.train, include_extras=True)["config"]
+    named = next(word for word in hint.__metadata__[0].help.split() if ".yaml" in word)
+    load_config(SCRIPT.parents[1] / named.rstrip("."))
 
 
 def test_an_arm_and_its_baseline(script, folder, tmp_path, capsys):
