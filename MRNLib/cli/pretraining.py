@@ -19,9 +19,15 @@ NAMED = 5
 def usable(
     volumes: list[Volume], config: NavigationConfig, progress: Progress, *, speaks: bool
 ) -> list[Volume]:
-    """The volumes that show enough tissue; says which do not."""
+    """The volumes that show enough tissue; says which do not.
+
+    Raises:
+        InputError: They are not what the settings say (told before the long look), or none is left.
+    """
+    from MRNLib.navigation.training import check_origin
     from MRNLib.navigation.vetting import navigable
 
+    check_origin(config.trained_on, volumes)
     kept, left_out = navigable(volumes, config.clips, progress)
     for line in left_out if speaks else ():
         print(f"left out: {line}", flush=True)

@@ -101,6 +101,15 @@ def test_mistakes_are_told(script, folder, tmp_path, capsys, more, said):
     assert "Traceback" not in error
 
 
+def test_volumes_of_another_origin_are_refused_before_all_are_looked_at(
+    script, folder, tmp_path, capsys
+):
+    assert script.main(arguments(folder, tmp_path, "--set", "trained_on=human")) == 2
+    said = capsys.readouterr()
+    assert "What to do: --set trained_on=phantom" in said.err
+    assert "looking at" not in said.out + said.err
+
+
 def test_files_become_volumes_and_bad_ones_a_line(script, tmp_path, capsys):
     values = np.random.default_rng(1).normal(600, 80, (12, 16, 18)).astype(np.float32)
     files = {"sub-1_T1w": values, "sub-2_T1w": values + 1, "sub-3_T1w": values[4:5]}
