@@ -60,6 +60,8 @@ def tell_split(pretraining: Pretraining) -> None:
         f"{len(learned) + len(held)} volumes of {patients + out} patients, {out} held out",
         flush=True,
     )
+    if not held:
+        print("nobody is held out, so no gap is measured: see held_out.share", flush=True)
 
 
 def tell(pretrained: Pretrained) -> None:

@@ -101,6 +101,13 @@ def test_mistakes_are_told(script, folder, tmp_path, capsys, more, said):
     assert "Traceback" not in error
 
 
+def test_where_nobody_is_held_out_a_line_says_so(script, folder, tmp_path, capsys):
+    nobody = arguments(folder, tmp_path, "--arm=tokenizer", "--set", "held_out.share=0")
+    assert script.main(nobody) == 0
+    said = capsys.readouterr().out
+    assert "0 held out\nnobody is held out, so no gap is measured" in said
+
+
 def test_volumes_of_another_origin_are_refused_before_all_are_looked_at(
     script, folder, tmp_path, capsys
 ):
