@@ -39,7 +39,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from MRNLib.cli.pretraining import tell, tell_kept, tell_split, usable
+from MRNLib.cli.pretraining import tell, tell_kept, tell_seen, tell_split, usable
 from MRNLib.cli.run import GOES_ON, run_script, script_group
 from MRNLib.cli.training import Device, Settings, Threads, read_seeds
 from MRNLib.errors import InputError
@@ -172,6 +172,7 @@ def show(
         raise InputError(f"--known {known} leaves nothing of --length {length} to predict")
     model = load_world(trained, own_device(device))
     volume = chosen_volume(load_volumes(volumes), model.held_out, patient, role)
+    tell_seen(model, volume)
     journey = imagine(model, volume, kind=kind, length=length, known=known, seed=seed)
     for file in write_journey(journey, out):
         print(f"written: {file}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from MRNLib.navigation.config import NavigationConfig
+    from MRNLib.navigation.exported import Trained
     from MRNLib.navigation.preparing import Kept
     from MRNLib.navigation.training import Pretrained, Pretraining
     from MRNLib.navigation.volumes import Volume
@@ -62,6 +63,16 @@ def tell_split(pretraining: Pretraining) -> None:
     )
     if not held:
         print("nobody is held out, so no gap is measured: see held_out.share", flush=True)
+
+
+def tell_seen(trained: Trained, volume: Volume) -> None:
+    """Says where a model is shown a volume that is not of the patients held out."""
+    if not trained.same_origin(volume):
+        kinds = ("people", "digital patients")
+        learned = kinds[not volume.phantom]
+        print(f"{volume} is of {kinds[volume.phantom]}, and the model has learned from {learned}")
+    elif not trained.unseen(volume):
+        print(f"{volume} was not held out: the model may have learned from it")
 
 
 def tell(pretrained: Pretrained) -> None:

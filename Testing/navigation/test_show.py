@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from pretraining_helpers import patients, tiny_config
 
+from MRNLib.cli.pretraining import tell_seen
 from MRNLib.errors import InputError
 from MRNLib.navigation.exported import Trained
 from MRNLib.navigation.journey import Journey, chosen_volume, edge_letters, imagine
@@ -41,6 +42,24 @@ def test_a_path_is_followed_to_its_end(kind):
     assert made.title == f"patient_0 (NM), held out: {kind.replace('_', ' ')}"
     assert made.warning == "Digital patient."
     assert 0.6 < made.width_mm / (CONFIG.clips.size * CONFIG.clips.pixel_mm) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "phantom", "said"),
+    [
+        ("patient_0", True, ""),
+        ("patient_1", True, "patient_1 (NM) was not held out: the model may have learned from it"),
+        ("patient_0", False, "is of people, and the model has learned from digital patients"),
+    ],
+)
+def test_a_volume_that_was_not_held_out_is_told(name, phantom, said, capsys):
+    volume = dataclasses.replace(patients(1)[0], name=name, phantom=phantom)
+    _, trained = journey()
+    tell_seen(trained, volume)
+    told = capsys.readouterr().out.strip()
+    assert said in told if said else not told
+    shown = imagine(trained, volume, kind="scroll", length=3, known=1, seed=4)
+    assert ("held out" in shown.title) is (not said)
 
 
 def test_only_the_known_slices_are_looked_at():
