@@ -65,7 +65,7 @@ def volumes(
     phantoms: Annotated[
         str | None,
         typer.Option(
-            metavar="FIRST:COUNT", help="Seeds of digital patients.", show_default=PHANTOMS
+            metavar="FIRST:COUNT", help=f"Seeds of digital patients; {PHANTOMS} by default."
         ),
     ] = None,
     labels: Annotated[
