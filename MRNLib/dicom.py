@@ -15,6 +15,10 @@ IMAGE_TYPE, DESCRIPTION = "0008|0008", "0008|103e"
 SPACING_TOLERANCE = 0.02
 
 
+class NoSeries(InputError):
+    """A folder without a DICOM image series."""
+
+
 def _tag(reader: sitk.ImageFileReader, key: str) -> str:
     return reader.GetMetaData(key).strip() if reader.HasMetaDataKey(key) else ""
 
@@ -43,7 +47,7 @@ def read_folder(folder: Path) -> sitk.Image:
     """
     series = list(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
     if not series:
-        raise InputError(
+        raise NoSeries(
             "the folder holds no DICOM image series",
             file=folder,
             expected="a folder with the DICOM files of one series, or a NIfTI, NRRD or MHA file",

@@ -25,16 +25,28 @@ def replaced(path: Path) -> Iterator[Path]:
 
     The name keeps the file's suffixes, by which image writers choose a format. If the block fails
     or the run is killed, ``path`` is as it was. Its contents are on the disk before it has its
-    name, so that a power cut does not leave the name with nothing behind it.
+    name, so that a power cut does not leave the name with nothing behind it. Its mode is that of
+    any new file, even if its writer makes private ones (safetensors does).
     """
     partial = path.with_name(f".partial-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield partial
+        _set_usual_mode(partial)
         _sync_file(partial)
         os.replace(partial, path)
         _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _set_usual_mode(path: Path) -> None:
+    """Gives a file the mode of a new one; the umask cannot be read without being changed."""
+    new = path.with_name(f"{path.name}.mode")
+    new.touch()
+    try:
+        path.chmod(new.stat().st_mode)
+    finally:
+        new.unlink()
 
 
 def _sync_file(path: Path) -> None:

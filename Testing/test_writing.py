@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from MRNLib.cache import ArrayCache, content_key
 from MRNLib.errors import InputError
@@ -29,6 +30,20 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError("disk full")
     assert target.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_a_file_has_the_mode_of_any_new_one(tmp_path, mask):
+    """Safetensors' files are readable by their owner alone."""
+    before = os.umask(mask)
+    try:
+        with replaced(tmp_path / "weights.safetensors") as partial:
+            save_file({"one": np.ones(1)}, partial)
+    finally:
+        os.umask(before)
+    (written,) = tmp_path.iterdir()
+    assert written.stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_a_set_of_files_is_moved_within_its_own_file_system(tmp_path):

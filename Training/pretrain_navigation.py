@@ -35,25 +35,21 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from MRNLib.cli.pretraining import tell, tell_kept, tell_seen, tell_split, usable
 from MRNLib.cli.run import GOES_ON, run_script, script_group
-from MRNLib.cli.training import Config, Device, Settings, Threads, read_seeds
+from MRNLib.cli.training import Device, Settings, Threads, read_seeds
 from MRNLib.errors import InputError
 
-if TYPE_CHECKING:
-    from MRNLib.navigation.config import NavigationConfig
-    from MRNLib.navigation.preparing import Kept
-    from MRNLib.navigation.training import Pretrained, Pretraining
-    from MRNLib.navigation.volumes import Volume
-    from MRNLib.progress import Progress
-
 CORES = os.cpu_count() or 1
-# Volumes that are named where there may be many.
-NAMED = 5
+PHANTOMS = "0:200"
 
+Config = Annotated[
+    Path, typer.Option(help="YAML settings, such as Training/configs/navigation/paper.yaml.")
+]
 Prepared = Annotated[Path, typer.Option(help="Folder that the command volumes has filled.")]
 
 app = script_group(__doc__)
@@ -67,8 +63,11 @@ def volumes(
         typer.Option(help="Folder of NIfTI, NRRD or MHA files, or one file; instead of phantoms."),
     ] = None,
     phantoms: Annotated[
-        str, typer.Option(metavar="FIRST:COUNT", help="Seeds of digital patients.")
-    ] = "0:200",
+        str | None,
+        typer.Option(
+            metavar="FIRST:COUNT", help=f"Seeds of digital patients; {PHANTOMS} by default."
+        ),
+    ] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Keep the phantoms' nuclei too, for probes.")
     ] = False,
@@ -78,12 +77,14 @@ def volumes(
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.navigation.preparing import keep_files, keep_phantoms
 
+    if data is not None and phantoms is not None:
+        raise InputError("--data and --phantoms exclude each other", remedy="name one of the two")
     if data is not None:
         with shown_progress() as progress:
             kept = keep_files(data, out, progress)
         tell_kept(kept, data, out)
         return
-    seeds = read_seeds("--phantoms", phantoms)
+    seeds = read_seeds("--phantoms", phantoms or PHANTOMS)
     making = keep_phantoms(seeds, out, labels=labels, workers=workers)
     with shown_progress() as progress, contextlib.closing(making) as names:
         for number, name in enumerate(names, start=1):
@@ -171,70 +172,10 @@ def show(
         raise InputError(f"--known {known} leaves nothing of --length {length} to predict")
     model = load_world(trained, own_device(device))
     volume = chosen_volume(load_volumes(volumes), model.held_out, patient, role)
+    tell_seen(model, volume)
     journey = imagine(model, volume, kind=kind, length=length, known=known, seed=seed)
     for file in write_journey(journey, out):
         print(f"written: {file}")
-
-
-def usable(
-    volumes: list[Volume], config: NavigationConfig, progress: Progress, *, speaks: bool
-) -> list[Volume]:
-    """The volumes that show enough tissue; says which do not."""
-    from MRNLib.navigation.vetting import navigable
-
-    kept, left_out = navigable(volumes, config.clips, progress)
-    for line in left_out if speaks else ():
-        print(f"left out: {line}", flush=True)
-    return kept
-
-
-def tell_kept(kept: Kept, source: Path, out: Path) -> None:
-    """Says what was prepared, and what else lies there."""
-    for line in kept.skipped:
-        print(f"skipped: {line}")
-    older = f" ({kept.replaced} older ones replaced)" if kept.replaced else ""
-    print(
-        f"{kept.volumes} volumes of {kept.patients} patients in {out}{older}, "
-        f"{len(kept.skipped)} files skipped"
-    )
-    if kept.others:
-        names = ", ".join(kept.others[:NAMED]) + (" ..." if len(kept.others) > NAMED else "")
-        print(
-            f"{out} holds {len(kept.others)} more volumes, not of {source}: {names}\n"
-            "What to do: nothing if they are another source's; if their files are gone or renamed, "
-            "or an earlier version made them, remove them: train takes all that is there"
-        )
-
-
-def tell_split(pretraining: Pretraining) -> None:
-    """Says how the volumes' patients were understood and split."""
-    learned, held = pretraining.learned_from, pretraining.held_out
-    patients, out = (len({one.name for one in part}) for part in (learned, held))
-    print(
-        f"{len(learned) + len(held)} volumes of {patients + out} patients, {out} held out",
-        flush=True,
-    )
-
-
-def tell(pretrained: Pretrained) -> None:
-    """Says what a pre-training has given, and where it is."""
-    if pretrained.gap is not None:
-        print(gap_line(pretrained.gap))
-    for file in (pretrained.tokenizer, pretrained.dynamics):
-        if file is not None:
-            print(f"written: {file}")
-
-
-def gap_line(gap: dict[str, Any]) -> str:
-    """The held-out errors in words."""
-    errors = " ".join(f"{name} {value:.4f}" for name, value in gap["errors"].items())
-    interval = gap["interval"]
-    range_ = f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""
-    return (
-        f"Error of the next slice's latents, patients held out: {gap['patients']} "
-        f"({gap['trained_on']}): {errors}; "
-        f"aligned minus shuffled {gap['aligned_minus_shuffled']:.4f}{range_}"
-    )
 
 
 def main(arguments: list[str] | None = None) -> int:

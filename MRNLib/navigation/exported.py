@@ -31,6 +31,7 @@ from MRNLib.models.weights import (
 )
 from MRNLib.navigation.config import NavigationConfig
 from MRNLib.navigation.tokenizer import Tokenizer
+from MRNLib.navigation.volumes import Volume
 from MRNLib.navigation.world import World
 from MRNLib.training.checkpoint import written_or_told
 from MRNLib.training.folder import difference
@@ -148,6 +149,14 @@ class Trained:
     world: World
     config: NavigationConfig
     held_out: tuple[str, ...]
+
+    def same_origin(self, volume: Volume) -> bool:
+        """Whether a volume is of what it has learned from: digital patients, or people."""
+        return volume.phantom == (self.config.trained_on == "phantom")
+
+    def unseen(self, volume: Volume) -> bool:
+        """Whether a volume is of a patient who was held out."""
+        return volume.name in self.held_out and self.same_origin(volume)
 
 
 def load_world(path: Path, device: str | torch.device = "cpu") -> Trained:

@@ -106,7 +106,7 @@ def imagine(
     drawn = world.picture.frames(torch.cat([latents, following], dim=1))
     path = kind.replace("_", " ")
     return Journey(
-        title=f"{volume}{', held out' if volume.name in trained.held_out else ''}: {path}",
+        title=f"{volume}{', held out' if trained.unseen(volume) else ''}: {path}",
         warning="Digital patient." if volume.phantom else None,
         known=known,
         width_mm=clips.size * clips.pixel_mm * math.exp(float(made.poses.log_scale[0, 0])),

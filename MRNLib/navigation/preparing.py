@@ -28,7 +28,8 @@ def keep_phantoms(
         workers: Processes; 1: no other than this one.
 
     Raises:
-        InputError: The folder cannot be made or written, or a worker died.
+        InputError: The folder cannot be made or written or holds people's volumes, or a worker
+            died.
     """
     require_folder(folder)
     keep = functools.partial(_keep, folder=folder, labels=labels)
@@ -76,7 +77,8 @@ def keep_files(source: Path, folder: Path, progress: Progress = silent) -> Kept:
         progress: Called before each file; may raise ``Cancelled``.
 
     Raises:
-        InputError: No file can be used, or the folder cannot be written.
+        InputError: No file can be used, or the folder cannot be written or holds volumes of
+            digital patients where these are people's, or the reverse.
     """
     require_folder(folder)
     cache = VolumeCache(folder)

@@ -32,6 +32,7 @@ ROW_WORDS = {
 WINDOW = (0.5, 99.5)
 TILE, LEFT, HEAD, FOOT, GAP = 1.15, 0.95, 0.58, 0.45, 0.04  # inches
 LINE = 0.13  # of the words above a slice
+LEAST = 5.8  # of a strip's width, for its legend
 BREAK = 0.16  # between the slices that are given and those that are not
 FRAME_MILLISECONDS = 900
 
@@ -68,7 +69,7 @@ def strip(journey: Journey) -> Figure:
     from MRNLib.figures import INK, MUTED, new_figure
 
     columns = len(journey)
-    width = LEFT + columns * (TILE + GAP) + BREAK + GAP
+    width = max(LEFT + columns * (TILE + GAP) + BREAK + GAP, LEAST)
     words = [_leading_words(journey, column) for column in range(columns)]
     lines = 1 + max(one.count("\n") for one in words)
     height = HEAD + lines * LINE + len(ROWS) * (TILE + GAP) + FOOT

@@ -195,12 +195,14 @@ def check_origin(trained_on: str, volumes: Sequence[Volume]) -> None:
     """
     if not volumes:
         raise InputError("there are no volumes to learn from", remedy="name another folder")
+    mixed = len({one.phantom for one in volumes}) > 1
     for one in volumes:
         if one.phantom != (trained_on == "phantom"):
             kind = "a digital patient's" if one.phantom else "no digital patient's"
+            right = f"--set trained_on={'phantom' if one.phantom else 'human'}"
             raise InputError(
                 f"{one} is {kind}, and trained_on says {trained_on}",
-                remedy="set trained_on to what the volumes are of; phantoms and people do not mix",
+                remedy="prepare phantoms and people in folders of their own" if mixed else right,
             )
 
 

@@ -55,7 +55,8 @@ def navigable(
             few = settings.model_copy(update={"tries": tries})
             static_clips([volume], few, [number], draws=1)
         except InputError as error:
-            left_out.append(error.found)
+            of = f"{tries} of clips.tries {settings.tries} are looked at before a training"
+            left_out.append(f"{error.found} ({of})")
         else:
             kept.append(volume)
     if not kept:

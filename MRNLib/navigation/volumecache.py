@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -92,6 +93,10 @@ def load_volumes(folder: Path) -> list[Volume]:
     return [load_volume(path) for path in paths]
 
 
+class MixedError(InputError):
+    """A volume of a digital patient for a folder of people's, or the other way round."""
+
+
 class VolumeCache:
     """A folder of volumes by key; several processes may fill it at once.
 
@@ -121,12 +126,17 @@ class VolumeCache:
             make: Called if there is no such file, or it is damaged or lacks the labels.
             labels: Whether the volume has to have labels.
             older: Part of the keys of its older states, which are removed once it is made.
+
+        Raises:
+            MixedError: It is a digital patient's and the folder holds people's, or the reverse.
         """
         path = self.path(key)
         self._asked.add(path.name)
         volume = self._found(path, labels)
         if volume is None:
-            save_volume(make(), path)
+            volume = make()
+            self._check_same_origin(volume)
+            save_volume(volume, path)
             volume = load_volume(path)
             for other in volume_files(self.folder) if older else ():
                 if older in other.name and other != path:
@@ -137,6 +147,24 @@ class VolumeCache:
     def others(self) -> list[str]:
         """Names of the folder's files that were not asked for, in their order."""
         return [path.name for path in volume_files(self.folder) if path.name not in self._asked]
+
+    def _check_same_origin(self, volume: Volume) -> None:
+        """Refuses what no training takes together, before it is written."""
+        if self._of_phantoms() not in (None, volume.phantom):
+            kinds = ("people", "digital patients")
+            raise MixedError(
+                f"the folder holds volumes of {kinds[not volume.phantom]}, "
+                f"and {volume} is of {kinds[volume.phantom]}",
+                file=self.folder,
+                remedy="name another --out folder: no training takes both",
+            )
+
+    def _of_phantoms(self) -> bool | None:
+        """What the first whole volume of the folder is of, as all are; None without any."""
+        for path in volume_files(self.folder):
+            with suppress(InputError):
+                return load_volume(path).phantom
+        return None
 
     def _found(self, path: Path, labels: bool) -> Volume | None:
         """The volume of a file, if it is whole and has what is wanted."""

@@ -17,7 +17,7 @@ from MRNLib.casefiles import FORMATS
 from MRNLib.cohort.discovery import NOT_VOLUMES
 from MRNLib.errors import InputError
 from MRNLib.navigation.filenames import key_of, patient_of, place_of, role_of, stem
-from MRNLib.navigation.volumecache import VolumeCache
+from MRNLib.navigation.volumecache import MixedError, VolumeCache
 from MRNLib.navigation.volumes import Volume, normalised
 from MRNLib.progress import Progress, silent
 from MRNLib.training.sources import phantom_name
@@ -90,7 +90,8 @@ def read_volumes(
         The volumes, and a line ``file: reason`` for each file that cannot be used.
 
     Raises:
-        InputError: No files, the only one cannot be used, or none of several.
+        InputError: No files, the only one cannot be used, or none of several; people's and digital
+            patients' volumes for one cache.
     """
     folder, paths = _files(source)
     volumes: list[Volume] = []
@@ -104,6 +105,8 @@ def read_volumes(
             else:
                 older = f"_{place_of(path, folder)}_"
                 volumes.append(cache.kept(key_of(path, folder), make, older=older))
+        except MixedError:
+            raise
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -131,9 +134,18 @@ def read_volume(path: Path, name: str | None = None) -> Volume:
     """
     import SimpleITK as sitk
 
-    from MRNLib import files, images, repair, values
+    from MRNLib import dicom, files, images, repair, values
 
-    raw, file, role = files.read_raw(path).image, str(path), role_of(path)
+    file, role = str(path), role_of(path)
+    try:
+        raw = files.read_raw(path).image
+    except dicom.NoSeries as error:
+        raise InputError(
+            "the folder holds no NIfTI, NRRD or MHA files besides label maps, nor a DICOM series",
+            file=path,
+            expected=f"volumes of the head ({', '.join(FORMATS)}) there or in folders below",
+            remedy="name the folder that they are in",
+        ) from error
     found = sitk.GetArrayViewFromImage(raw)
     bad = 1.0 - float(np.isfinite(found).mean())
     if bad > MOST_NOT_FINITE:

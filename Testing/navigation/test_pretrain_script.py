@@ -18,7 +18,7 @@ from pretraining_helpers import patients, tiny_config, tiny_settings
 from script_helpers import script as loaded
 from torch import Tensor
 
-from MRNLib.navigation.config import ARMS
+from MRNLib.navigation.config import ARMS, load_config
 from MRNLib.navigation.training import Pretraining
 from MRNLib.navigation.volumecache import load_volumes, save_volume
 from MRNLib.training.checkpoint import read_checkpoint
@@ -53,6 +53,12 @@ def test_it_knows_the_arms(script):
     hint = typing.get_type_hints(script.train, include_extras=True)["arm"]
     names = typing.get_args(typing.get_args(typing.get_args(hint)[0])[0])
     assert names == ARMS
+
+
+def test_its_help_names_settings_of_its_own(script):
+    hint = typing.get_type_hints(script.train, include_extras=True)["config"]
+    named = next(word for word in hint.__metadata__[0].help.split() if ".yaml" in word)
+    load_config(SCRIPT.parents[1] / named.rstrip("."))
 
 
 def test_an_arm_and_its_baseline(script, folder, tmp_path, capsys):
@@ -95,6 +101,22 @@ def test_mistakes_are_told(script, folder, tmp_path, capsys, more, said):
     assert "Traceback" not in error
 
 
+def test_where_nobody_is_held_out_a_line_says_so(script, folder, tmp_path, capsys):
+    nobody = arguments(folder, tmp_path, "--arm=tokenizer", "--set", "held_out.share=0")
+    assert script.main(nobody) == 0
+    said = capsys.readouterr().out
+    assert "0 held out\nnobody is held out, so no gap is measured" in said
+
+
+def test_volumes_of_another_origin_are_refused_before_all_are_looked_at(
+    script, folder, tmp_path, capsys
+):
+    assert script.main(arguments(folder, tmp_path, "--set", "trained_on=human")) == 2
+    said = capsys.readouterr()
+    assert "What to do: --set trained_on=phantom" in said.err
+    assert "looking at" not in said.out + said.err
+
+
 def test_files_become_volumes_and_bad_ones_a_line(script, tmp_path, capsys):
     values = np.random.default_rng(1).normal(600, 80, (12, 16, 18)).astype(np.float32)
     files = {"sub-1_T1w": values, "sub-2_T1w": values + 1, "sub-3_T1w": values[4:5]}
@@ -124,7 +146,12 @@ def test_files_become_volumes_and_bad_ones_a_line(script, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"), [(["--phantoms=5"], "FIRST:COUNT"), (["--data=nowhere"], "nowhere")]
+    ("more", "said"),
+    [
+        (["--phantoms=5"], "FIRST:COUNT"),
+        (["--data=nowhere"], "nowhere"),
+        (["--data=nowhere", "--phantoms=0:2"], "--data and --phantoms exclude each other"),
+    ],
 )
 def test_mistakes_in_volumes_are_told(script, tmp_path, capsys, more, said):
     assert script.main(["volumes", f"--out={tmp_path / 'volumes'}", *more]) == 2

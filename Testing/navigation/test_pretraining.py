@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -260,6 +261,14 @@ def test_another_second_stage_is_refused(finished, volumes):
 def test_phantoms_and_people_do_not_mix(volumes, tmp_path):
     with pytest.raises(InputError, match="a digital patient's, and trained_on says human"):
         Pretraining(tiny_config(trained_on="human"), volumes, tmp_path)
+    person = dataclasses.replace(volumes[0], phantom=False)
+    for some, remedy in (
+        ([person], "--set trained_on=human"),
+        ([*volumes, person], "of their own"),
+    ):
+        with pytest.raises(InputError) as error:
+            Pretraining(tiny_config(), some, tmp_path)
+        assert remedy in error.value.remedy
     with pytest.raises(InputError, match="no volumes"):
         Pretraining(tiny_config(), [], tmp_path)
 

@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 from pretraining_helpers import patients, tiny_config
 
+from MRNLib.cli.pretraining import tell_seen
 from MRNLib.errors import InputError
 from MRNLib.navigation.exported import Trained
 from MRNLib.navigation.journey import Journey, chosen_volume, edge_letters, imagine
 from MRNLib.navigation.poses import PLANES
-from MRNLib.navigation.show import action_words, window, write_journey
+from MRNLib.navigation.show import action_words, strip, window, write_journey
 from MRNLib.navigation.tokenizer import Tokenizer
 from MRNLib.navigation.trajectories import KINDS
 from MRNLib.navigation.world import World
@@ -41,6 +42,24 @@ def test_a_path_is_followed_to_its_end(kind):
     assert made.title == f"patient_0 (NM), held out: {kind.replace('_', ' ')}"
     assert made.warning == "Digital patient."
     assert 0.6 < made.width_mm / (CONFIG.clips.size * CONFIG.clips.pixel_mm) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "phantom", "said"),
+    [
+        ("patient_0", True, ""),
+        ("patient_1", True, "patient_1 (NM) was not held out: the model may have learned from it"),
+        ("patient_0", False, "is of people, and the model has learned from digital patients"),
+    ],
+)
+def test_a_volume_that_was_not_held_out_is_told(name, phantom, said, capsys):
+    volume = dataclasses.replace(patients(1)[0], name=name, phantom=phantom)
+    _, trained = journey()
+    tell_seen(trained, volume)
+    told = capsys.readouterr().out.strip()
+    assert said in told if said else not told
+    shown = imagine(trained, volume, kind="scroll", length=3, known=1, seed=4)
+    assert ("held out" in shown.title) is (not said)
 
 
 def test_only_the_known_slices_are_looked_at():
@@ -95,6 +114,15 @@ def test_files_are_a_strip_and_an_animation(tmp_path):
         assert image.format == "GIF"
         assert image.n_frames == 3
     assert sorted(path.name for path in still.parent.iterdir()) == ["path.gif", "strip.png"]
+
+
+@pytest.mark.parametrize("length", [2, 3, 8])
+def test_nothing_that_a_strip_says_is_cut_off(length):
+    figure = strip(journey(known=1, length=length)[0])
+    for text in figure.texts:
+        extent = text.get_window_extent()
+        assert figure.bbox.x0 <= extent.x0, text
+        assert extent.x1 <= figure.bbox.x1, text
 
 
 def test_who_was_held_out_is_shown_first():

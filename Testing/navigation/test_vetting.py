@@ -30,6 +30,7 @@ def test_a_volume_with_little_tissue_is_left_out_with_a_line():
     assert [one.name for one in kept] == ["patient_0", "patient_2", "patient_0"]
     assert len(left_out) == 1
     assert left_out[0].startswith("patient_1 (NM): none of 20 paths")
+    assert left_out[0].endswith("(20 of clips.tries 100 are looked at before a training)")
     with pytest.raises(InputError, match="none of 1 volumes can be used, the first: patient_1"):
         navigable(volumes[1:2], settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import pytest
@@ -12,7 +13,14 @@ from volume_files import brain, write
 
 from MRNLib.errors import InputError
 from MRNLib.navigation.preparing import keep_files
-from MRNLib.navigation.volumecache import VolumeCache, load_volume, load_volumes, save_volume
+from MRNLib.navigation.volumecache import (
+    MixedError,
+    VolumeCache,
+    load_volume,
+    load_volumes,
+    save_volume,
+    volume_files,
+)
 from MRNLib.navigation.volumes import BACKGROUND, Volume
 from MRNLib.navigation.volumesources import phantom_volumes, read_volumes
 from MRNLib.phantom import DEMO_SEEDS, patient
@@ -122,6 +130,25 @@ def test_digital_patients_are_made_once_and_have_one_name(tmp_path, monkeypatch)
     assert caudate < dentate
     list(phantom_volumes([seed], labels=True, cache=cache))
     assert made == [seed]
+
+
+@pytest.mark.parametrize("phantom", [False, True])
+def test_people_and_digital_patients_are_not_prepared_into_one_folder(tmp_path, phantom):
+    old, new = (dataclasses.replace(head(), phantom=one) for one in (not phantom, phantom))
+    cache = VolumeCache(tmp_path)
+    cache.kept("a", lambda: old)
+    there, here = ("people", "digital patients")[:: 1 if phantom else -1]
+    with pytest.raises(MixedError, match=f"holds volumes of {there}, and .* is of {here}"):
+        cache.kept("b", lambda: new)
+    assert [path.name for path in volume_files(tmp_path)] == ["a.safetensors"]
+
+
+def test_files_for_a_folder_of_digital_patients_are_refused_at_the_first(tmp_path):
+    VolumeCache(tmp_path / "out").kept("a", lambda: dataclasses.replace(head(), phantom=True))
+    for name in ("sub-1_T1w.nii.gz", "sub-2_T1w.nii.gz"):
+        write(tmp_path / "in", name, brain())
+    with pytest.raises(MixedError, match="another --out folder"):
+        keep_files(tmp_path / "in", tmp_path / "out")
 
 
 def _middle(volume: Volume, labels: tuple[int, ...]) -> torch.Tensor:

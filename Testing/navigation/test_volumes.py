@@ -89,6 +89,8 @@ def test_nothing_to_read_is_an_error(tmp_path):
     for source in (tmp_path, tmp_path / "missing", tmp_path / "missing.nii.gz", []):
         with pytest.raises(InputError):
             read_volumes(source)
+    with pytest.raises(InputError, match="holds no NIfTI, NRRD or MHA files"):
+        read_volumes(tmp_path)
 
 
 def test_a_few_numbers_that_are_missing_are_filled_in(tmp_path):
