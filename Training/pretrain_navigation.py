@@ -77,8 +77,9 @@ def volumes(
     from MRNLib.cli.longwork import shown_progress
     from MRNLib.navigation.preparing import keep_files, keep_phantoms
 
-    if data is not None and phantoms is not None:
-        raise InputError("--data and --phantoms exclude each other", remedy="name one of the two")
+    if data is not None and (phantoms is not None or labels):
+        other = "--labels" if phantoms is None else "--phantoms"
+        raise InputError(f"--data and {other} exclude each other", remedy="name one of the two")
     if data is not None:
         with shown_progress() as progress:
             kept = keep_files(data, out, progress)

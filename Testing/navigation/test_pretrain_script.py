@@ -151,6 +151,7 @@ def test_files_become_volumes_and_bad_ones_a_line(script, tmp_path, capsys):
         (["--phantoms=5"], "FIRST:COUNT"),
         (["--data=nowhere"], "nowhere"),
         (["--data=nowhere", "--phantoms=0:2"], "--data and --phantoms exclude each other"),
+        (["--data=nowhere", "--labels"], "--data and --labels exclude each other"),
     ],
 )
 def test_mistakes_in_volumes_are_told(script, tmp_path, capsys, more, said):
