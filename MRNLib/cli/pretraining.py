@@ -67,10 +67,11 @@ def tell_split(pretraining: Pretraining) -> None:
 
 def tell_seen(trained: Trained, volume: Volume) -> None:
     """Says where a model is shown a volume that is not of the patients held out."""
+    from MRNLib.navigation.volumes import WHOSE
+
     if not trained.same_origin(volume):
-        kinds = ("people", "digital patients")
-        learned = kinds[not volume.phantom]
-        print(f"{volume} is of {kinds[volume.phantom]}, and the model has learned from {learned}")
+        learned = WHOSE[not volume.phantom]
+        print(f"{volume} is of {WHOSE[volume.phantom]}, and the model has learned from {learned}")
     elif not trained.unseen(volume):
         print(f"{volume} was not held out: the model may have learned from it")
 

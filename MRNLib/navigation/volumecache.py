@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from MRNLib.errors import InputError
-from MRNLib.navigation.volumes import Volume
+from MRNLib.navigation.volumes import WHOSE, Volume
 from MRNLib.writing import replaced
 
 ENDING = ".safetensors"
@@ -151,10 +151,9 @@ class VolumeCache:
     def _check_same_origin(self, volume: Volume) -> None:
         """Refuses what no training takes together, before it is written."""
         if self._of_phantoms() not in (None, volume.phantom):
-            kinds = ("people", "digital patients")
             raise MixedError(
-                f"the folder holds volumes of {kinds[not volume.phantom]}, "
-                f"and {volume} is of {kinds[volume.phantom]}",
+                f"the folder holds volumes of {WHOSE[not volume.phantom]}, "
+                f"and {volume} is of {WHOSE[volume.phantom]}",
                 file=self.folder,
                 remedy="name another --out folder: no training takes both",
             )

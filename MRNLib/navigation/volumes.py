@@ -28,6 +28,8 @@ THINNED = (2, 4, 4)
 SAMPLE = 1_000_000
 
 Triple = tuple[float, float, float]
+# Whom volumes are of, by ``Volume.phantom``.
+WHOSE = {False: "people", True: "digital patients"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,8 +164,8 @@ def test_the_page(script, folder, measured, tmp_path):
     for said in (
         "**Phantom.**",
         "## What was compared",
-        "| aligned | 4 | 3 | 112 | 2 | ",
-        "| static | 7 | none | 112 | 2 | ",
+        "| aligned | 4 | 3 | 112 | 64 | 2 | ",
+        "| static | 7 | none | 112 | 112 | 2 | ",
         "Probed with MRN ",
         "Research use only. Not for clinical use.",
         "A note of ours.",
