@@ -70,9 +70,9 @@ def test_volumes_without_labels_are_refused():
 @pytest.mark.parametrize(
     ("train", "test", "pretrained", "said"),
     [
-        ("ab", "bc", "", "to learn probes from and to test them on, e.g. b"),
-        ("ab", "cd", "xa", "in the pre-training and to learn probes from, e.g. a"),
-        ("ab", "cd", "xd", "in the pre-training and to test probes on, e.g. d"),
+        ("ab", "bc", "", "b is both to learn probes from and to test them on"),
+        ("ab", "cd", "xa", "a is in the pre-training and to learn probes from"),
+        ("ab", "cd", "xd", "d is in the pre-training and to test probes on"),
     ],
 )
 def test_leakage_is_refused(train, test, pretrained, said):

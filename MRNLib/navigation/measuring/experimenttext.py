@@ -11,7 +11,7 @@ from MRNLib.navigation.measuring.proberows import CONTEXT, TOKENIZER, TOLD
 from MRNLib.navigation.measuring.probestatistics import Rows
 from MRNLib.navigation.measuring.probing import ProbeSettings
 
-ARMS = (
+WHAT_ARMS_ARE = (
     "**The arms.** **Aligned** is slice navigation: masked reconstruction of slices along random "
     "paths, then dynamics that predict the next slice from the actions. **Shuffled** and "
     "**zeroed** are the same with the actions of another clip, or with none. **Tokenizer only** "
@@ -69,7 +69,7 @@ def opening(data: str, pretrained: Set[str], command: str) -> list[str]:
         ]
     made = ["Made by", "", "```", command, "```"]
     measured = "The measuring commands are in docs/navigation.md."
-    return [*lines, "", ARMS, "", SHARED, "", *made, "", measured]
+    return [*lines, "", WHAT_ARMS_ARE, "", SHARED, "", *made, "", measured]
 
 
 def reading_probes(rows: Rows, data: str) -> list[str]:

@@ -97,7 +97,7 @@ def refuse_shared_patients(
     ):
         if shared := sorted({*first} & {*second}):
             raise InputError(
-                f"{len(shared)} patients are {said}, e.g. {shared[0]}",
+                f"{shared[0]} is {said} (patients shared: {len(shared)})",
                 expected="each patient in one of them",
                 remedy="name other seeds",
             )
